@@ -1,0 +1,56 @@
+/** What the Controller can be asked. Everything here crosses an RPC: plain values, refusals as {@link Failure} values. */
+
+import type { Failure } from "../../src/model/errors.ts";
+import type { PartitionIdentity, TopicId } from "../../src/model/ids.ts";
+import type { Topic } from "../../src/model/topic.ts";
+
+/** There is one Controller in a cluster, and this is its name. */
+export const CONTROLLER_NAME = "controller";
+
+export interface CreateTopicRequest {
+  readonly name: string;
+  /** Absent: the cluster's default. */
+  readonly partitions?: number;
+  readonly configs?: Readonly<Record<string, string>>;
+  /** Check only, create nothing. */
+  readonly validateOnly?: boolean;
+}
+
+/** null: back to the default. */
+export type ConfigChanges = Readonly<Record<string, string | null>>;
+
+export interface ListTopicsRequest {
+  /** Names that sort after this one. */
+  readonly after?: string;
+  readonly limit?: number;
+}
+
+export interface ProducerIdBlock {
+  readonly first: number;
+  readonly count: number;
+}
+
+export interface ClusterDescription {
+  /** Kafka's cluster id: a Uuid as 22 characters of base64url. */
+  readonly clusterId: string;
+  readonly topics: number;
+}
+
+/** The RPC methods of the Durable Object class `Controller`. */
+export interface ControllerRpc {
+  describeCluster(): Promise<ClusterDescription>;
+  createTopic(request: CreateTopicRequest): Promise<Topic | Failure>;
+  topic(name: string): Promise<Topic | Failure>;
+  topicById(id: TopicId): Promise<Topic | Failure>;
+  /** Sorted by name. */
+  listTopics(request: ListTopicsRequest): Promise<Topic[]>;
+  alterTopicConfigs(name: string, changes: ConfigChanges, validateOnly?: boolean): Promise<Topic | Failure>;
+  /** `total` is the new number of partitions. */
+  createPartitions(name: string, total: number, validateOnly?: boolean): Promise<Topic | Failure>;
+  deleteTopic(name: string): Promise<Topic | Failure>;
+  /** A blank partition object records itself here before its first write; UNKNOWN_TOPIC_ID: it must not come to life. */
+  openPartition(identity: PartitionIdentity): Promise<Topic | Failure>;
+  /** The partitions of a topic that have ever been written to, in order. */
+  openedPartitions(topicId: TopicId, after: number, limit: number): Promise<number[]>;
+  allocateProducerIds(): Promise<ProducerIdBlock>;
+}

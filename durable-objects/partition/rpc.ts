@@ -1,0 +1,145 @@
+/**
+ * What a partition's leader can be asked. Everything here crosses an RPC: plain values, bytes in buffers of their own
+ * (a view would ship its whole backing buffer), refusals as {@link Failure} values.
+ */
+
+import type { Failure } from "../../src/model/errors.ts";
+import type { RemoteRange } from "../../src/tier/segment-object.ts";
+
+/** Carried by every request. */
+export interface PartitionRequest {
+  /** The topic version that the caller knows; a leader that knows less asks the Controller. */
+  readonly topicVersion: number;
+  /** The leader epoch that the caller believes in (FENCED_LEADER_EPOCH, UNKNOWN_LEADER_EPOCH); absent: not checked. */
+  readonly leaderEpoch?: number;
+}
+
+export interface AppendRequest extends PartitionRequest {
+  /** One whole record batch (magic 2) whose baseOffset is 0. */
+  readonly batch: Uint8Array;
+}
+
+export interface AppendResult {
+  /** Offset of the batch's first record. A duplicate of a stored batch gets the offset it was stored at. */
+  readonly baseOffset: number;
+  /** Leader's time in ms if the topic uses LogAppendTime, else -1. */
+  readonly logAppendTimeMs: number;
+  readonly logStartOffset: number;
+}
+
+/** Where the log begins and ends, as of one answer; -1 where a refusal does not know. */
+export interface LogBounds {
+  /** First offset that is kept. */
+  readonly logStartOffset: number;
+  /** The offset after the last record: the log end. */
+  readonly highWatermark: number;
+  /** What a read_committed reader may see. */
+  readonly lastStableOffset: number;
+  readonly leaderEpoch: number;
+}
+
+export type Isolation = "read_uncommitted" | "read_committed";
+
+export interface ReadRequest extends PartitionRequest {
+  readonly offset: number;
+  /** Of batches; at least one batch is returned whatever its size; never more than READ_BYTES_MAX. */
+  readonly maxBytes: number;
+  readonly isolation?: Isolation;
+}
+
+/** Whole batches, the first of which contains the offset asked for. Empty at the log end. */
+export interface LocalRead extends LogBounds {
+  readonly kind: "local";
+  readonly batches: Uint8Array;
+}
+
+/** The offset lies in R2: the caller reads the range itself, so cold bytes never pass through the leader. */
+export interface RemoteRead extends LogBounds {
+  readonly kind: "remote";
+  readonly range: RemoteRange;
+}
+
+/** OFFSET_OUT_OF_RANGE tells the bounds. */
+export type ReadFailure = Failure & Partial<LogBounds>;
+
+export type ReadResult = LocalRead | RemoteRead | ReadFailure;
+
+/** Kafka's special timestamps for ListOffsets (KIP-79, KIP-734, KIP-405, KIP-1005). */
+export const LATEST_TIMESTAMP = -1;
+export const EARLIEST_TIMESTAMP = -2;
+export const MAX_TIMESTAMP = -3;
+export const EARLIEST_LOCAL_TIMESTAMP = -4;
+export const LATEST_TIERED_TIMESTAMP = -5;
+
+export interface ListOffsetsRequest extends PartitionRequest {
+  /** ms, or one of the special timestamps. */
+  readonly timestamp: number;
+  readonly isolation?: Isolation;
+}
+
+export type ListOffsetsResult =
+  /** Known at once; -1, -1 where no record has such a timestamp. */
+  | {
+      readonly kind: "offset";
+      readonly offset: number;
+      readonly timestamp: number;
+      readonly leaderEpoch: number;
+    }
+  /** The record is in this batch: the first whose timestamp is at least the one asked for (or the batch's maximum, for MAX_TIMESTAMP). */
+  | { readonly kind: "batch"; readonly batch: Uint8Array; readonly leaderEpoch: number }
+  /** It is in the first batch of this range whose maxTimestamp is at least the one asked for. */
+  | { readonly kind: "remote"; readonly range: RemoteRange; readonly leaderEpoch: number }
+  | Failure;
+
+export interface DeleteRecordsRequest extends PartitionRequest {
+  /** Records before this offset go; -1: all up to the high watermark. */
+  readonly beforeOffset: number;
+}
+
+export interface DeleteRecordsResult {
+  readonly logStartOffset: number;
+}
+
+export interface OffsetForLeaderEpochRequest extends PartitionRequest {
+  readonly epoch: number;
+}
+
+export interface OffsetForLeaderEpochResult {
+  /** The largest epoch not above the one asked for, or -1. */
+  readonly epoch: number;
+  /** Where it ends, or -1. */
+  readonly endOffset: number;
+}
+
+export interface PartitionDescription extends LogBounds {
+  readonly localSegments: number;
+  readonly localBytes: number;
+  readonly remoteSegments: number;
+  readonly remoteBytes: number;
+  readonly subscribers: number;
+  readonly earliestLocalOffset: number;
+}
+
+export interface ActiveProducer {
+  readonly producerId: number;
+  readonly producerEpoch: number;
+  readonly lastSequence: number;
+  readonly lastTimestampMs: number;
+  readonly coordinatorEpoch: number;
+  readonly currentTransactionStartOffset: number;
+}
+
+/** The RPC methods of the Durable Object class `PartitionLog`. Its `fetch` takes WebSockets: see subscribe/. */
+export interface PartitionRpc {
+  append(request: AppendRequest): Promise<AppendResult | Failure>;
+  read(request: ReadRequest): Promise<ReadResult>;
+  listOffsets(request: ListOffsetsRequest): Promise<ListOffsetsResult>;
+  deleteRecords(request: DeleteRecordsRequest): Promise<DeleteRecordsResult | Failure>;
+  offsetForLeaderEpoch(request: OffsetForLeaderEpochRequest): Promise<OffsetForLeaderEpochResult | Failure>;
+  describe(request: PartitionRequest): Promise<PartitionDescription | Failure>;
+  activeProducers(request: PartitionRequest): Promise<ActiveProducer[] | Failure>;
+  /** The Controller's: the topic changed. */
+  configure(topicVersion: number): Promise<void>;
+  /** The Controller's: the topic is deleted. Removes R2 objects and storage; true when nothing is left, else call again. */
+  destroy(): Promise<boolean>;
+}

@@ -1,0 +1,22 @@
+import type { Controller } from "../durable-objects/controller/controller.ts";
+import type { PartitionLog } from "../durable-objects/partition/partition-log.ts";
+
+/** The bindings and variables of the Worker, as wrangler.toml declares them. */
+export interface Env {
+  readonly CONTROLLER: DurableObjectNamespace<Controller>;
+  readonly PARTITION: DurableObjectNamespace<PartitionLog>;
+  /** The tiered segments. */
+  readonly SEGMENTS: R2Bucket;
+  /** `"true"`: producing to an unknown topic creates it. */
+  readonly EDGELOG_AUTO_CREATE_TOPICS?: string;
+  /** Partitions of a topic that does not say how many. */
+  readonly EDGELOG_NUM_PARTITIONS?: string;
+  /** host:port that Kafka clients are told to connect to. */
+  readonly EDGELOG_ADVERTISED_LISTENER?: string;
+  /** Origins that browsers may call from, separated by commas; `*` for all; unset: same origin only. */
+  readonly EDGELOG_ALLOWED_ORIGINS?: string;
+  /** Secret. A deployment without it refuses everything but /healthz. */
+  readonly EDGELOG_ROOT_TOKEN?: string;
+  /** `"true"` only where the listener is bound to loopback (`edgelog serve` sets it): no token is asked for. */
+  readonly EDGELOG_OPEN?: string;
+}

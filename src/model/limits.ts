@@ -1,0 +1,85 @@
+/**
+ * Every limit of the system, with its unit. Nothing from outside is buffered before it is held against one of these.
+ */
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+const GiB = 1024 * MiB;
+const SECOND_MS = 1_000;
+
+// ── records and batches ──────────────────────────────────────────────────────────────────────────────────────────────
+/** A batch must fit into one SQLite row (2 MB in production, which local workerd does not enforce). */
+export const BATCH_BYTES_MAX = 1_900_000;
+/** Offsets are JavaScript numbers. */
+export const OFFSET_MAX = Number.MAX_SAFE_INTEGER;
+export const RECORDS_PER_BATCH_MAX = 1_000_000;
+export const HEADERS_PER_RECORD_MAX = 1_000;
+/** What a compressed batch may grow to when a reader decodes it. */
+export const DECOMPRESSED_BATCH_BYTES_MAX = 32 * MiB;
+
+// ── the partition: appending ─────────────────────────────────────────────────────────────────────────────────────────
+/** One commit group is one row. */
+export const COMMIT_GROUP_BYTES_MAX = 1_900_000;
+/** Appended but not yet committed, per partition; beyond it producers are told to retry. */
+export const PENDING_APPEND_BYTES_MAX = 16 * MiB;
+/** Sequences kept per producer (Kafka's `ProducerStateEntry.NUM_BATCHES_TO_RETAIN`). */
+export const PRODUCER_BATCHES_KEPT = 5;
+/** Producers without a write for this long are forgotten (Kafka's `producer.id.expiration.ms`). */
+export const PRODUCER_EXPIRATION_MS = 24 * 3_600 * SECOND_MS;
+/** Producers remembered per partition; the least recent go first. */
+export const PRODUCERS_PER_PARTITION_MAX = 20_000;
+/** A producer snapshot is written when so much has been appended since the last one: it bounds what waking replays. */
+export const PRODUCER_SNAPSHOT_INTERVAL_BYTES = 2 * MiB;
+export const PRODUCER_SNAPSHOT_INTERVAL_GROUPS = 512;
+
+// ── the partition: segments ──────────────────────────────────────────────────────────────────────────────────────────
+/** An effective segment is at most this large whatever `segment.bytes` says. */
+export const SEGMENT_BYTES_MAX = 64 * MiB;
+/** Relative offsets in Kafka's indexes are int32. */
+export const SEGMENT_OFFSETS_MAX = 2 ** 31 - 1;
+/** Local segments of one partition; beyond it appends fail retriably (a Durable Object holds 10 GB). */
+export const LOCAL_BYTES_MAX = 8 * GiB;
+/** With `local.retention.*` at -2, uploaded segments beyond this leave SQLite: R2 stores at a tenth of the price. */
+export const LOCAL_BYTES_TARGET = 64 * MiB;
+/** A segment's index in its row; index entries are spaced out to fit. */
+export const SEGMENT_INDEX_BYTES_MAX = 512 * KiB;
+
+// ── the partition: reading ───────────────────────────────────────────────────────────────────────────────────────────
+/** One answer to a read, whatever was asked (the first batch is returned even if it is larger than asked). */
+export const READ_BYTES_MAX = 8 * MiB;
+export const READ_BYTES_DEFAULT = 1 * MiB;
+/** The tail cache of all partitions in an isolate. */
+export const TAIL_CACHE_BYTES_MAX = 32 * MiB;
+export const READ_WAIT_MS_MAX = 60 * SECOND_MS;
+
+// ── subscriptions ────────────────────────────────────────────────────────────────────────────────────────────────────
+/** Bytes sent to sockets of an isolate and not yet credited back. */
+export const SUBSCRIBER_UNSENT_BYTES_MAX = 32 * MiB;
+export const SUBSCRIBER_CREDIT_BYTES_DEFAULT = 1 * MiB;
+export const SUBSCRIBER_CREDIT_BYTES_MAX = 16 * MiB;
+/** One data frame carries at most so many bytes of batches (or one batch, if that is larger). */
+export const SUBSCRIBER_FRAME_BYTES_MAX = 256 * KiB;
+/** A message from a subscriber. */
+export const SUBSCRIBER_MESSAGE_BYTES_MAX = 64 * KiB;
+export const SUBSCRIPTIONS_PER_SOCKET_MAX = 1_000;
+/** Sockets that one partition accepts. */
+export const SUBSCRIBERS_PER_PARTITION_MAX = 32_000;
+
+// ── topics ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+export const PARTITIONS_PER_TOPIC_MAX = 1_000_000;
+export const TOPICS_MAX = 100_000;
+export const CONFIGS_PER_TOPIC_MAX = 100;
+export const PRODUCER_ID_BLOCK_SIZE = 1_000;
+
+// ── HTTP ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+/** A request's body, before and after gzip. */
+export const HTTP_BODY_BYTES_MAX = 16 * MiB;
+export const HTTP_RECORDS_PER_REQUEST_MAX = 100_000;
+export const HTTP_JSON_DEPTH_MAX = 64;
+export const HTTP_LIST_PAGE_MAX = 1_000;
+export const TICKET_TTL_MS = 60 * SECOND_MS;
+
+// ── the Worker ───────────────────────────────────────────────────────────────────────────────────────────────────────
+/** How long a Worker believes what it knows of a topic. */
+export const METADATA_CACHE_MS = 5 * SECOND_MS;
+export const METADATA_CACHE_TOPICS_MAX = 10_000;

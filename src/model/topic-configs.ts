@@ -1,0 +1,349 @@
+/**
+ * The topic configs: Kafka's names, types and defaults (Kafka 4.4 `TopicConfig`), and ours, which begin with `edgelog.`.
+ * A config that is not honoured is refused with the reason, never stored in silence.
+ */
+
+import { type Failure, failure } from "./errors.ts";
+import { BATCH_BYTES_MAX, SEGMENT_BYTES_MAX } from "./limits.ts";
+
+export type TopicConfigType = "boolean" | "double" | "int" | "list" | "long" | "string";
+
+export interface TopicConfigDefinition {
+  readonly name: string;
+  readonly type: TopicConfigType;
+  readonly default: string;
+  readonly documentation: string;
+  readonly min?: number;
+  readonly max?: number;
+  /** The values that are honoured, where not all of Kafka's are. */
+  readonly values?: readonly string[];
+  /** Why a value outside `min`, `max` or `values` is refused though Kafka would take it. */
+  readonly reason?: string;
+}
+
+const INT_MAX = 2 ** 31 - 1;
+const LONG_MAX = Number.MAX_SAFE_INTEGER;
+/** Kafka's defaults of "never" are Long.MAX_VALUE. */
+const LONG_MAX_TEXT = "9223372036854775807";
+
+const ALWAYS_DURABLE = "every acknowledged append is already durable";
+const PRODUCER_COMPRESSION = "batches are stored as the producer sent them, so only `producer` is honoured";
+
+export const TOPIC_CONFIGS: readonly TopicConfigDefinition[] = [
+  {
+    name: "cleanup.policy",
+    type: "list",
+    default: "delete",
+    values: ["delete"],
+    reason: "log compaction is not supported yet",
+    documentation: "What happens to old segments: `delete` removes them by time and size.",
+  },
+  {
+    name: "compression.type",
+    type: "string",
+    default: "producer",
+    values: ["producer"],
+    reason: PRODUCER_COMPRESSION,
+    documentation: "`producer` keeps the codec that the producer chose.",
+  },
+  {
+    name: "delete.retention.ms",
+    type: "long",
+    default: "86400000",
+    min: 0,
+    documentation: "How long tombstones stay in a compacted topic, in ms.",
+  },
+  {
+    name: "file.delete.delay.ms",
+    type: "long",
+    default: "60000",
+    min: 0,
+    documentation: "How long a segment object stays in R2 after it has left the log, in ms.",
+  },
+  {
+    name: "flush.messages",
+    type: "long",
+    default: LONG_MAX_TEXT,
+    min: 1,
+    documentation: `Records after which the log is flushed; ${ALWAYS_DURABLE}.`,
+  },
+  {
+    name: "flush.ms",
+    type: "long",
+    default: LONG_MAX_TEXT,
+    min: 0,
+    documentation: `Time after which the log is flushed, in ms; ${ALWAYS_DURABLE}.`,
+  },
+  {
+    name: "index.interval.bytes",
+    type: "int",
+    default: "4096",
+    min: 0,
+    documentation:
+      "Bytes between two entries of a segment's index; an index is also kept small enough for one row.",
+  },
+  {
+    name: "local.retention.bytes",
+    type: "long",
+    default: "-2",
+    min: -2,
+    documentation:
+      "Bytes of uploaded segments that stay in SQLite too; -2 leaves it to the partition (64 MiB).",
+  },
+  {
+    name: "local.retention.ms",
+    type: "long",
+    default: "-2",
+    min: -2,
+    documentation:
+      "How long an uploaded segment stays in SQLite too, in ms; -2 means as long as retention.ms, within 64 MiB.",
+  },
+  {
+    name: "max.message.bytes",
+    type: "int",
+    default: "1048588",
+    min: 0,
+    max: BATCH_BYTES_MAX,
+    reason: `a batch must fit into one SQLite row, so at most ${BATCH_BYTES_MAX}`,
+    documentation: "The largest record batch, in bytes, after compression.",
+  },
+  {
+    name: "message.timestamp.after.max.ms",
+    type: "long",
+    default: "3600000",
+    min: 0,
+    documentation: "How far a record's timestamp may lie ahead of the leader's clock, in ms.",
+  },
+  {
+    name: "message.timestamp.before.max.ms",
+    type: "long",
+    default: LONG_MAX_TEXT,
+    min: 0,
+    documentation: "How far a record's timestamp may lie behind the leader's clock, in ms.",
+  },
+  {
+    name: "message.timestamp.type",
+    type: "string",
+    default: "CreateTime",
+    values: ["CreateTime", "LogAppendTime"],
+    documentation: "Whose clock stamps the records: the producer's or the leader's.",
+  },
+  {
+    name: "min.insync.replicas",
+    type: "int",
+    default: "1",
+    min: 1,
+    max: 3,
+    reason: "a commit is confirmed by three of five replicas, so no more than 3 can be promised",
+    documentation:
+      "Replicas that must hold a write before it is acknowledged; the platform's quorum is three of five.",
+  },
+  {
+    name: "preallocate",
+    type: "boolean",
+    default: "false",
+    values: ["false"],
+    reason: "there are no segment files to preallocate",
+    documentation: "Preallocate segment files.",
+  },
+  {
+    name: "remote.log.copy.disable",
+    type: "boolean",
+    default: "false",
+    documentation: "Stop uploading segments to R2; those already there stay readable.",
+  },
+  {
+    name: "remote.log.delete.on.disable",
+    type: "boolean",
+    default: "false",
+    values: ["false"],
+    reason: "segments in R2 are deleted by retention or with the topic",
+    documentation: "Delete the segments in R2 when tiering is switched off.",
+  },
+  {
+    name: "remote.storage.enable",
+    type: "boolean",
+    default: "true",
+    documentation: "Tier sealed segments to R2 (Kafka's own default is false).",
+  },
+  {
+    name: "retention.bytes",
+    type: "long",
+    default: "-1",
+    min: -1,
+    documentation: "Bytes that a partition keeps over all tiers; -1 for no limit.",
+  },
+  {
+    name: "retention.ms",
+    type: "long",
+    default: "604800000",
+    min: -1,
+    documentation: "How long a segment is kept after its newest record, in ms; -1 for ever.",
+  },
+  {
+    name: "segment.bytes",
+    type: "int",
+    default: "16777216",
+    min: 14,
+    documentation: `Size at which a segment is sealed, in bytes; effective at most ${SEGMENT_BYTES_MAX}.`,
+  },
+  {
+    name: "segment.index.bytes",
+    type: "int",
+    default: "10485760",
+    min: 4,
+    documentation: "Size of a segment's index; an index is kept in its segment's row, spaced out to fit.",
+  },
+  {
+    name: "segment.jitter.ms",
+    type: "long",
+    default: "0",
+    min: 0,
+    documentation: "Random time taken off segment.ms, in ms, so that segments do not all roll at once.",
+  },
+  {
+    name: "segment.ms",
+    type: "long",
+    default: "604800000",
+    min: 1,
+    documentation: "Age at which a segment is sealed even if it is not full, in ms.",
+  },
+  {
+    name: "unclean.leader.election.enable",
+    type: "boolean",
+    default: "false",
+    values: ["false"],
+    reason: "a partition has one leader and its replicas are the platform's",
+    documentation: "Let a replica that is out of sync become leader.",
+  },
+  {
+    name: "edgelog.location",
+    type: "string",
+    default: "",
+    values: ["", "wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"],
+    documentation: "Cloudflare location hint for the topic's partitions; empty: near the first producer.",
+  },
+  {
+    name: "edgelog.jurisdiction",
+    type: "string",
+    default: "",
+    values: ["", "eu", "fedramp"],
+    documentation:
+      "Cloudflare jurisdiction that the topic's partitions never leave; fixed when the topic is created.",
+  },
+  {
+    name: "edgelog.local.drop.delay.ms",
+    type: "long",
+    default: "60000",
+    min: 0,
+    documentation: "How long a segment stays in SQLite after its upload to R2 was committed, in ms.",
+  },
+];
+
+const BY_NAME: ReadonlyMap<string, TopicConfigDefinition> = new Map(
+  TOPIC_CONFIGS.map((config) => [config.name, config]),
+);
+
+export function topicConfigDefinition(name: string): TopicConfigDefinition | undefined {
+  return BY_NAME.get(name);
+}
+
+/** The values that differ from the defaults, as they were given: what is stored and sent around. */
+export type TopicConfigOverrides = Readonly<Record<string, string>>;
+
+/** INVALID_CONFIG with the reason, or undefined if the value is honoured. */
+export function topicConfigProblem(name: string, value: string): Failure | undefined {
+  const config = BY_NAME.get(name);
+  if (config === undefined) {
+    return failure("INVALID_CONFIG", `there is no topic config ${JSON.stringify(name.slice(0, 100))}`);
+  }
+  const because = config.reason === undefined ? "" : `: ${config.reason}`;
+  const shown = JSON.stringify(value.slice(0, 100));
+  switch (config.type) {
+    case "int":
+    case "long": {
+      if (!/^[+-]?\d{1,19}$/.test(value))
+        return failure("INVALID_CONFIG", `${name} must be a whole number, not ${shown}`);
+      const most = config.type === "int" ? INT_MAX : Number(LONG_MAX_TEXT);
+      const { min = -LONG_MAX, max = most } = config;
+      if (Number(value) < min || Number(value) > max) {
+        return failure(
+          "INVALID_CONFIG",
+          `${name} must be from ${min} to ${max === Number(LONG_MAX_TEXT) ? LONG_MAX_TEXT : max}, not ${shown}${because}`,
+        );
+      }
+      return undefined;
+    }
+    case "boolean":
+      if (!/^(true|false)$/i.test(value))
+        return failure("INVALID_CONFIG", `${name} must be true or false, not ${shown}`);
+      if (config.values?.includes(value.toLowerCase()) === false) {
+        return failure("INVALID_CONFIG", `${name} cannot be ${shown}${because}`);
+      }
+      return undefined;
+    case "list": {
+      const items = value.split(",").map((item) => item.trim());
+      const wrong = items.find((item) => config.values?.includes(item) === false);
+      return wrong === undefined
+        ? undefined
+        : failure("INVALID_CONFIG", `${name} cannot have ${JSON.stringify(wrong.slice(0, 100))}${because}`);
+    }
+    default:
+      if (config.values?.includes(value) === false) {
+        return failure(
+          "INVALID_CONFIG",
+          `${name} must be one of ${config.values.filter(Boolean).join(", ")}, not ${shown}${because}`,
+        );
+      }
+      return undefined;
+  }
+}
+
+/** What a partition works by: every config in effect, in its own type and unit. Unlimited is Infinity. */
+export interface TopicConfigs {
+  readonly fileDeleteDelayMs: number;
+  readonly indexIntervalBytes: number;
+  /** undefined: left to the partition (`-2`). */
+  readonly localRetentionBytes: number | undefined;
+  readonly localRetentionMs: number | undefined;
+  readonly localDropDelayMs: number;
+  readonly maxMessageBytes: number;
+  readonly messageTimestampType: "CreateTime" | "LogAppendTime";
+  readonly messageTimestampBeforeMaxMs: number;
+  readonly messageTimestampAfterMaxMs: number;
+  readonly remoteStorageEnable: boolean;
+  readonly remoteLogCopyDisable: boolean;
+  readonly retentionBytes: number;
+  readonly retentionMs: number;
+  /** Effective: at most SEGMENT_BYTES_MAX. */
+  readonly segmentBytes: number;
+  readonly segmentMs: number;
+  readonly segmentJitterMs: number;
+}
+
+export function topicConfigs(overrides: TopicConfigOverrides): TopicConfigs {
+  const text = (name: string) => overrides[name] ?? BY_NAME.get(name)?.default ?? "";
+  const number = (name: string) =>
+    text(name) === LONG_MAX_TEXT ? Number.POSITIVE_INFINITY : Number(text(name));
+  const unlimited = (name: string) => (number(name) < 0 ? Number.POSITIVE_INFINITY : number(name));
+  const local = (name: string) => (number(name) === -2 ? undefined : unlimited(name));
+  const flag = (name: string) => text(name).toLowerCase() === "true";
+  return {
+    fileDeleteDelayMs: number("file.delete.delay.ms"),
+    indexIntervalBytes: number("index.interval.bytes"),
+    localRetentionBytes: local("local.retention.bytes"),
+    localRetentionMs: local("local.retention.ms"),
+    localDropDelayMs: number("edgelog.local.drop.delay.ms"),
+    maxMessageBytes: number("max.message.bytes"),
+    messageTimestampType: text("message.timestamp.type") === "LogAppendTime" ? "LogAppendTime" : "CreateTime",
+    messageTimestampBeforeMaxMs: number("message.timestamp.before.max.ms"),
+    messageTimestampAfterMaxMs: number("message.timestamp.after.max.ms"),
+    remoteStorageEnable: flag("remote.storage.enable"),
+    remoteLogCopyDisable: flag("remote.log.copy.disable"),
+    retentionBytes: unlimited("retention.bytes"),
+    retentionMs: unlimited("retention.ms"),
+    segmentBytes: Math.min(number("segment.bytes"), SEGMENT_BYTES_MAX),
+    segmentMs: number("segment.ms"),
+    segmentJitterMs: number("segment.jitter.ms"),
+  };
+}

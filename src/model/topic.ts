@@ -1,0 +1,20 @@
+import type { TopicId } from "./ids.ts";
+import type { TopicConfigOverrides } from "./topic-configs.ts";
+
+/** A topic as the Controller knows it and as Workers cache it. */
+export interface Topic {
+  readonly id: TopicId;
+  readonly name: string;
+  /** Rises with every change of the topic; requests to partitions carry it, so that a partition learns of a change. */
+  readonly version: number;
+  readonly partitions: number;
+  /** Only what differs from the defaults. */
+  readonly configs: TopicConfigOverrides;
+  readonly createdAtMs: number;
+  /** Only of partitions that have been moved: partition → placement. */
+  readonly placements: Readonly<Record<number, number>>;
+}
+
+export function placementOf(topic: Topic, partition: number): number {
+  return topic.placements[partition] ?? 0;
+}
