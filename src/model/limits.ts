@@ -14,6 +14,8 @@ export const BATCH_BYTES_MAX = 1_900_000;
 export const OFFSET_MAX = Number.MAX_SAFE_INTEGER;
 export const RECORDS_PER_BATCH_MAX = 1_000_000;
 export const HEADERS_PER_RECORD_MAX = 1_000;
+/** Kafka's producers may send more headers than our front ends take: what a reader still decodes. */
+export const DECODED_HEADERS_PER_RECORD_MAX = 100_000;
 /** What a compressed batch may grow to when a reader decodes it. */
 export const DECOMPRESSED_BATCH_BYTES_MAX = 32 * MiB;
 

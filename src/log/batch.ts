@@ -1,0 +1,162 @@
+/** Record batches (magic 2): written from records, and read back into them. */
+
+import { EdgelogError } from "../model/errors.ts";
+import {
+  DECOMPRESSED_BATCH_BYTES_MAX,
+  HEADERS_PER_RECORD_MAX,
+  RECORDS_PER_BATCH_MAX,
+} from "../model/limits.ts";
+import { BATCH_HEADER_BYTES } from "./batch-header.ts";
+import { ATTRIBUTE_TRANSACTIONAL, BATCH_OVERHEAD_BYTES, FIELD, MAGIC, writeInt64 } from "./batch-layout.ts";
+import { COMPRESSION_NAMES, type CompressionName, compress } from "./compression.ts";
+import { crc32c } from "./crc32c.ts";
+import type { NewRecord } from "./record.ts";
+import { utf8, utf8Length } from "./utf8.ts";
+import { sizeOfVarint, sizeOfVarlong, writeVarint, writeVarlong } from "./varint.ts";
+
+export { decodeBatch, decodeBatches, findByTimestamp } from "./decode-batch.ts";
+
+export interface BatchOptions {
+  /** Default none. Each codec that `compress` can write here. */
+  readonly compression?: CompressionName;
+  /** Of an idempotent producer, together with `producerEpoch` and `baseSequence`; default -1: none. */
+  readonly producerId?: number;
+  readonly producerEpoch?: number;
+  /** Sequence of the first record; the others follow it. */
+  readonly baseSequence?: number;
+  readonly transactional?: boolean;
+}
+
+/**
+ * The records as one batch, ready to be produced: baseOffset 0, no leader epoch, the records' own times.
+ * @throws {EdgelogError} INVALID_RECORD for no records, too many of them or of headers; INVALID_TIMESTAMP for a time that
+ *   is neither -1 nor from 0 to 2^53 - 1; MESSAGE_TOO_LARGE beyond DECOMPRESSED_BATCH_BYTES_MAX before compression;
+ *   UNSUPPORTED_COMPRESSION_TYPE if the codec cannot be written here.
+ */
+export function encodeBatch(records: readonly NewRecord[], options: BatchOptions = {}): Uint8Array {
+  const { compression = "none", producerId = -1, producerEpoch = -1, baseSequence = -1 } = options;
+  const [first] = records;
+  if (first === undefined) throw new EdgelogError("INVALID_RECORD", "a batch has at least one record");
+  if (records.length > RECORDS_PER_BATCH_MAX) {
+    throw new EdgelogError(
+      "INVALID_RECORD",
+      `a batch holds at most ${RECORDS_PER_BATCH_MAX} records, not ${records.length}`,
+    );
+  }
+  const baseTimestamp = first.timestamp;
+  const sizes = new Int32Array(records.length);
+  let recordsBytes = 0;
+  let maxTimestamp = -1;
+  for (let index = 0; index < records.length; index++) {
+    const record = records[index] ?? first;
+    if (!(record.timestamp >= -1 && Number.isSafeInteger(record.timestamp))) {
+      throw new EdgelogError(
+        "INVALID_TIMESTAMP",
+        `${record.timestamp} is not a time: give whole ms since 1970, or -1 for none`,
+      );
+    }
+    if (record.timestamp > maxTimestamp) maxTimestamp = record.timestamp;
+    const size = bodyBytes(record, record.timestamp - baseTimestamp, index);
+    sizes[index] = size;
+    recordsBytes += sizeOfVarint(size) + size;
+    if (recordsBytes > DECOMPRESSED_BATCH_BYTES_MAX) {
+      throw new EdgelogError(
+        "MESSAGE_TOO_LARGE",
+        `the records of a batch take at most ${DECOMPRESSED_BATCH_BYTES_MAX} bytes before compression`,
+      );
+    }
+  }
+
+  let batch = new Uint8Array(BATCH_HEADER_BYTES + recordsBytes);
+  let position = BATCH_HEADER_BYTES;
+  for (let index = 0; index < records.length; index++) {
+    const record = records[index] ?? first;
+    position = writeVarint(batch, position, sizes[index] ?? 0);
+    position = writeBody(batch, position, record, record.timestamp - baseTimestamp, index);
+  }
+  if (compression !== "none") {
+    const compressed = compress(compression, batch.subarray(BATCH_HEADER_BYTES));
+    batch = new Uint8Array(BATCH_HEADER_BYTES + compressed.length);
+    batch.set(compressed, BATCH_HEADER_BYTES);
+  }
+
+  const view = new DataView(batch.buffer);
+  const codec = COMPRESSION_NAMES.indexOf(compression);
+  view.setInt32(FIELD.batchLength, batch.length - BATCH_OVERHEAD_BYTES);
+  view.setInt32(FIELD.partitionLeaderEpoch, -1);
+  view.setInt8(FIELD.magic, MAGIC);
+  view.setInt16(FIELD.attributes, codec | (options.transactional === true ? ATTRIBUTE_TRANSACTIONAL : 0));
+  view.setInt32(FIELD.lastOffsetDelta, records.length - 1);
+  writeInt64(view, FIELD.baseTimestamp, baseTimestamp);
+  writeInt64(view, FIELD.maxTimestamp, maxTimestamp);
+  writeInt64(view, FIELD.producerId, producerId);
+  view.setInt16(FIELD.producerEpoch, producerEpoch);
+  view.setInt32(FIELD.baseSequence, baseSequence);
+  view.setInt32(FIELD.recordsCount, records.length);
+  view.setUint32(FIELD.crc, crc32c(batch, FIELD.attributes));
+  return batch;
+}
+
+/**
+ * The most that this record adds to a batch, before compression (its deltas may take fewer bytes). A batch of one record
+ * has BATCH_HEADER_BYTES more.
+ */
+export function encodedRecordBytes(record: NewRecord): number {
+  const body = bodyBytes(record, Number.MAX_SAFE_INTEGER, RECORDS_PER_BATCH_MAX);
+  return sizeOfVarint(body) + body;
+}
+
+/** Of what follows a record's length. */
+function bodyBytes(record: NewRecord, timestampDelta: number, offsetDelta: number): number {
+  const { key, value, headers } = record;
+  let size = 1 + sizeOfVarlong(timestampDelta) + sizeOfVarint(offsetDelta);
+  size += key === null ? 1 : sizeOfVarint(key.length) + key.length;
+  size += value === null ? 1 : sizeOfVarint(value.length) + value.length;
+  if (headers === undefined) return size + 1;
+  if (headers.length > HEADERS_PER_RECORD_MAX) {
+    throw new EdgelogError(
+      "INVALID_RECORD",
+      `a record has at most ${HEADERS_PER_RECORD_MAX} headers, not ${headers.length}`,
+    );
+  }
+  size += sizeOfVarint(headers.length);
+  for (const header of headers) {
+    const keyLength = utf8Length(header.key);
+    size += sizeOfVarint(keyLength) + keyLength;
+    size += header.value === null ? 1 : sizeOfVarint(header.value.length) + header.value.length;
+  }
+  return size;
+}
+
+function writeBody(
+  bytes: Uint8Array,
+  start: number,
+  record: NewRecord,
+  timestampDelta: number,
+  offsetDelta: number,
+): number {
+  let position = start;
+  bytes[position++] = 0;
+  position = writeVarlong(bytes, position, timestampDelta);
+  position = writeVarint(bytes, position, offsetDelta);
+  position = writeBytes(bytes, position, record.key);
+  position = writeBytes(bytes, position, record.value);
+  const { headers } = record;
+  if (headers === undefined) {
+    bytes[position++] = 0;
+    return position;
+  }
+  position = writeVarint(bytes, position, headers.length);
+  for (const header of headers) {
+    position = writeBytes(bytes, position, utf8(header.key));
+    position = writeBytes(bytes, position, header.value);
+  }
+  return position;
+}
+
+function writeBytes(bytes: Uint8Array, start: number, field: Uint8Array | null): number {
+  if (field === null) return writeVarint(bytes, start, -1);
+  const position = writeVarint(bytes, start, field.length);
+  bytes.set(field, position);
+  return position + field.length;
+}

@@ -1,0 +1,26 @@
+/** Records as this code holds them: keys and values are bytes, times are ms since 1970, -1 where there is none. */
+
+export interface RecordHeader {
+  /** UTF-8 on the wire. Not unique: a record may carry a key several times, and their order counts. */
+  readonly key: string;
+  readonly value: Uint8Array | null;
+}
+
+/** A record as read. Its bytes are views into the batch (or into what the batch decompressed to): copy what you keep. */
+export interface LogRecord {
+  readonly offset: number;
+  /** The producer's time, or the leader's if the batch is stamped LogAppendTime. */
+  readonly timestamp: number;
+  readonly key: Uint8Array | null;
+  /** `null` is a tombstone. */
+  readonly value: Uint8Array | null;
+  readonly headers: readonly RecordHeader[];
+}
+
+/** A record to be written. */
+export interface NewRecord {
+  readonly timestamp: number;
+  readonly key: Uint8Array | null;
+  readonly value: Uint8Array | null;
+  readonly headers?: readonly RecordHeader[];
+}
