@@ -1,0 +1,154 @@
+/**
+ * One process per data directory: two workerd on the same SQLite files would both believe that they lead.
+ * The lock is a file that names its holder; a holder that is gone, however it went, holds nothing.
+ */
+
+import { execFileSync } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { CliError } from "./errors.ts";
+
+const RUNTIME_EXIT_WAIT_MS = 5_000;
+
+export interface DataDir {
+  readonly path: string;
+  /** workerd's launcher writes its pid here. */
+  readonly runtimePidFile: string;
+  release(): Promise<void>;
+}
+
+/** Takes the directory, making it if need be; ends a runtime that outlived its `serve`. */
+export async function lockDataDir(dataDir: string): Promise<DataDir> {
+  const path = resolve(dataDir);
+  await mkdir(path, { recursive: true }).catch((error: Error) => {
+    throw new CliError(`The data directory ${path} cannot be made: ${error.message}`);
+  });
+  const lockFile = join(path, "serve.lock");
+  const runtimePidFile = join(path, "workerd.pid");
+  await takeLock(lockFile, path);
+  await endOrphan(runtimePidFile);
+  const release = async (): Promise<void> => {
+    await rm(runtimePidFile, { force: true });
+    await rm(lockFile, { force: true });
+  };
+  return { path, runtimePidFile, release };
+}
+
+async function takeLock(lockFile: string, path: string): Promise<void> {
+  const mine = `${process.pid} ${processStart(process.pid) ?? ""}\n`;
+  for (let attempt = 0; attempt < 10; attempt++) {
+    if (await createWhole(lockFile, mine)) return;
+    const held = await readFile(lockFile, "utf8").catch(() => undefined);
+    if (held === undefined) continue;
+    if (isHeld(held)) throw inUse(path, held);
+    await removeStale(lockFile, held);
+  }
+  throw new CliError(`The lock ${lockFile} cannot be taken; remove the file if no edgelog serve is running`);
+}
+
+/** Makes the file with its content in one step (a reader never sees it empty), or answers false if it exists. */
+async function createWhole(file: string, content: string): Promise<boolean> {
+  const draft = `${file}.${randomUUID()}`;
+  try {
+    await writeFile(draft, content);
+    await link(draft, file);
+    return true;
+  } catch (error) {
+    if (hasCode(error, "EEXIST")) return false;
+    throw error;
+  } finally {
+    await rm(draft, { force: true });
+  }
+}
+
+/** Between reading a stale lock and removing it another serve may have taken it: what was moved away is looked at again. */
+async function removeStale(lockFile: string, stale: string): Promise<void> {
+  const aside = `${lockFile}.${randomUUID()}`;
+  try {
+    await rename(lockFile, aside);
+    if ((await readFile(aside, "utf8")) !== stale) await link(aside, lockFile).catch(() => undefined);
+  } catch (error) {
+    if (!hasCode(error, "ENOENT")) throw error;
+  } finally {
+    await rm(aside, { force: true });
+  }
+}
+
+function inUse(path: string, held: string): CliError {
+  const [pid] = held.split(" ");
+  return new CliError(
+    `The data directory ${path} is in use by another edgelog serve (process ${pid}). ` +
+      "Stop that one, or choose another directory with --data.",
+  );
+}
+
+/** A pid alone is not enough: after a crash or in a container it soon belongs to someone else. */
+function isHeld(held: string): boolean {
+  const [pidText = "", ...rest] = held.trim().split(" ");
+  const pid = Number(pidText);
+  if (!Number.isInteger(pid) || pid <= 0) return false;
+  const start = processStart(pid);
+  return start !== undefined && start === rest.join(" ");
+}
+
+/** workerd ends itself when its parent dies, but perhaps a moment later than we start. */
+async function endOrphan(runtimePidFile: string): Promise<void> {
+  const pid = Number(await readFile(runtimePidFile, "utf8").catch(() => ""));
+  if (!Number.isInteger(pid) || pid <= 0) return;
+  const deadline = Date.now() + RUNTIME_EXIT_WAIT_MS;
+  while (isWorkerd(pid)) {
+    if (Date.now() > deadline)
+      throw new CliError(`workerd (process ${pid}) of an earlier serve does not end; kill it`);
+    kill(pid);
+    await delay(10);
+  }
+  await rm(runtimePidFile, { force: true });
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch (error) {
+    if (!hasCode(error, "ESRCH")) throw error;
+  }
+}
+
+function isWorkerd(pid: number): boolean {
+  return processField(pid, "args")?.includes("workerd") ?? false;
+}
+
+/** When the process started, in whatever form the system tells it; undefined if there is no such process. */
+function processStart(pid: number): string | undefined {
+  return processField(pid, "lstart");
+}
+
+function processField(pid: number, field: "args" | "lstart"): string | undefined {
+  return process.platform === "linux" ? procField(pid, field) : psField(pid, field);
+}
+
+function procField(pid: number, field: "args" | "lstart"): string | undefined {
+  try {
+    if (field === "args") return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
+    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    // A zombie holds no files any more.
+    return fields[0] === "Z" ? undefined : fields[19];
+  } catch {
+    return undefined;
+  }
+}
+
+function psField(pid: number, field: "args" | "lstart"): string | undefined {
+  try {
+    return execFileSync("ps", ["-o", `${field}=`, "-p", String(pid)], { encoding: "utf8" }).trim();
+  } catch {
+    return undefined;
+  }
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && "code" in error && error.code === code;
+}

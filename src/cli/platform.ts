@@ -1,0 +1,211 @@
+/**
+ * The whole platform on this machine: the Worker, its Durable Objects and its R2 bucket in workerd, driven by
+ * miniflare's own API (without wrangler dev's proxies and inspector it runs as fast as bare workerd).
+ */
+
+import { chmod } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { createServer } from "node:net";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import type { Miniflare } from "miniflare";
+import { bundleWorker, PACKAGE_ROOT } from "./bundle.ts";
+import { type DataDir, lockDataDir } from "./data-dir.ts";
+import { CliError, UsageError } from "./errors.ts";
+import { loadPeer } from "./peers.ts";
+
+export interface PlatformOptions {
+  /** Address to listen on. Anything but loopback demands a `rootToken`. Default 127.0.0.1 */
+  readonly host?: string;
+  /** HTTP port; 0 takes a free one. Default 8787 */
+  readonly port?: number;
+  /** One TCP port per virtual broker; 0 takes a free one. Ignored while the Worker has no `connect` handler. */
+  readonly kafkaPorts?: readonly number[];
+  /** Where everything is stored. One platform per directory. */
+  readonly dataDir: string;
+  /** With it every request needs this token; without it the platform is open (loopback only). */
+  readonly rootToken?: string;
+  /** Variables of the Worker, over those in wrangler.toml. */
+  readonly vars?: Readonly<Record<string, string>>;
+  /** Drop what the Worker logs below a warning. */
+  readonly quiet?: boolean;
+  /** Another Worker's source, for tests. */
+  readonly entry?: string;
+}
+
+export interface Platform {
+  /** `http://host:port` */
+  readonly url: string;
+  /** `host:port`, one per Kafka port that is open. */
+  readonly kafkaAddresses: readonly string[];
+  /** Ends workerd and gives the data directory free. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the platform and resolves when every listener accepts connections.
+ *
+ * @throws {UsageError} a host beyond loopback without a token
+ * @throws {CliError} a port or the data directory is in use, or a package is missing
+ */
+export async function startPlatform(options: PlatformOptions): Promise<Platform> {
+  const { host = "127.0.0.1", port = 8787, kafkaPorts = [], rootToken } = options;
+  if (rootToken === undefined && !isLoopback(host)) throw tokenNeeded(host);
+  const { code, acceptsTcp } = await bundleWorker(options.entry);
+  const dataDir = await lockDataDir(options.dataDir);
+  try {
+    const ports = [port, ...(acceptsTcp ? kafkaPorts : [])];
+    const [httpPort = port, ...tcpPorts] = await claimPorts(host, ports);
+    const bindings = { ...options.vars, ...access(rootToken) };
+    const listeners = { host, httpPort, tcpPorts };
+    const runtime = await startRuntime({ code, bindings, dataDir, listeners, quiet: options.quiet ?? false });
+    const stop = async (): Promise<void> => {
+      await runtime.dispose();
+      await dataDir.release();
+    };
+    const hostInUrl = host.includes(":") ? `[${host}]` : host;
+    return {
+      url: `http://${hostInUrl}:${httpPort}`,
+      kafkaAddresses: tcpPorts.map((tcpPort) => `${hostInUrl}:${tcpPort}`),
+      stop,
+    };
+  } catch (error) {
+    await dataDir.release();
+    throw error;
+  }
+}
+
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
+function tokenNeeded(host: string): UsageError {
+  return new UsageError(
+    `On ${host} others can reach this cluster, so it needs a token: ` +
+      "pass --token <token> or set EDGELOG_ROOT_TOKEN (or listen on 127.0.0.1).",
+  );
+}
+
+function access(rootToken: string | undefined): Record<string, string> {
+  return rootToken === undefined ? { EDGELOG_OPEN: "true" } : { EDGELOG_ROOT_TOKEN: rootToken };
+}
+
+interface RuntimeParts {
+  readonly code: string;
+  readonly bindings: Record<string, string>;
+  readonly dataDir: DataDir;
+  readonly listeners: {
+    readonly host: string;
+    readonly httpPort: number;
+    readonly tcpPorts: readonly number[];
+  };
+  readonly quiet: boolean;
+}
+
+async function startRuntime(parts: RuntimeParts): Promise<Miniflare> {
+  const { Miniflare, NoOpLog, convertV4MiniflareOptions } = await loadPeer(
+    "miniflare",
+    () => import("miniflare"),
+  );
+  const { unstable_getMiniflareWorkerOptions } = await loadPeer("wrangler", () => import("wrangler"));
+  const { workerOptions } = unstable_getMiniflareWorkerOptions(join(PACKAGE_ROOT, "wrangler.toml"));
+  const { host, httpPort, tcpPorts } = parts.listeners;
+  const runtime = new Miniflare(
+    convertV4MiniflareOptions({
+      // The port of miniflare's own entry Worker; ours is reached without that detour.
+      host: "127.0.0.1",
+      port: 0,
+      log: new NoOpLog(),
+      handleStructuredLogs: (entry) => logEntry(entry, parts.quiet),
+      cf: false,
+      telemetry: { enabled: false },
+      unsafeObservability: false,
+      unsafeLocalExplorer: false,
+      resourcePersistencePath: parts.dataDir.path,
+      unsafeRuntimeEnv: await dieWithParent(parts.dataDir),
+      workers: [
+        {
+          ...workerOptions,
+          name: "edgelog",
+          modules: [{ type: "ESModule", path: join(PACKAGE_ROOT, "worker.js"), contents: parts.code }],
+          modulesRoot: PACKAGE_ROOT,
+          bindings: { ...declaredVars(workerOptions.bindings), ...parts.bindings },
+          unsafeDirectSockets: [{ host, port: httpPort }],
+          connectHandlers: tcpPorts.map((port) => ({ protocol: "tcp", port, address: host })),
+        },
+      ],
+    }),
+  );
+  try {
+    await runtime.ready;
+    return runtime;
+  } catch (error) {
+    await runtime.dispose().catch(() => undefined);
+    throw startFailure(error);
+  }
+}
+
+/** The `[vars]` of wrangler.toml, which wrangler hands over untyped. */
+function declaredVars(bindings: unknown): Record<string, string> {
+  return Object.fromEntries(Object.entries(bindings ?? {}).map(([name, value]) => [name, String(value)]));
+}
+
+/** What the Worker and workerd print belongs on stderr: stdout is for data. */
+function logEntry({ level, message }: { level: string; message: string }, quiet: boolean): void {
+  if (quiet && level !== "error" && level !== "warn") return;
+  process.stderr.write(`${message}\n`);
+}
+
+/** miniflare leaves workerd running when it is itself killed; a launcher in between sees to it that it ends. */
+async function dieWithParent(dataDir: DataDir): Promise<Record<string, string>> {
+  if (process.platform === "win32") return {};
+  const launcher = fileURLToPath(new URL("./workerd.sh", import.meta.url).href);
+  await chmod(launcher, 0o755).catch(() => undefined);
+  const configured = process.env.MINIFLARE_WORKERD_PATH;
+  const workerd = configured === undefined || configured === launcher ? workerdPath() : configured;
+  process.env.MINIFLARE_WORKERD_PATH = launcher;
+  return { EDGELOG_WORKERD: workerd, EDGELOG_WORKERD_PID_FILE: dataDir.runtimePidFile };
+}
+
+/** The binary of the workerd that this miniflare is made for. */
+function workerdPath(): string {
+  const fromMiniflare = createRequire(createRequire(import.meta.url).resolve("miniflare"));
+  const workerd: unknown = fromMiniflare("workerd");
+  if (typeof workerd === "object" && workerd !== null && "default" in workerd) return String(workerd.default);
+  throw new CliError("The workerd package does not say where its binary is; install wrangler again");
+}
+
+/** workerd's own message does not say which port: each is tried first, and a 0 becomes a free one. */
+async function claimPorts(host: string, ports: readonly number[]): Promise<number[]> {
+  const claimed = await Promise.all(ports.map((port) => claimPort(host, port)));
+  await Promise.all(claimed.map(({ release }) => release()));
+  return claimed.map(({ port }) => port);
+}
+
+function claimPort(host: string, port: number): Promise<{ port: number; release(): Promise<void> }> {
+  const server = createServer();
+  return new Promise((resolve, reject) => {
+    server.once("error", (error: NodeJS.ErrnoException) => reject(listenFailure(error, host, port)));
+    server.listen({ host, port, exclusive: true }, () => {
+      const address = server.address();
+      const release = (): Promise<void> => new Promise((done) => server.close(() => done()));
+      resolve({ port: typeof address === "object" && address !== null ? address.port : port, release });
+    });
+  });
+}
+
+function listenFailure(error: NodeJS.ErrnoException, host: string, port: number): CliError {
+  const reasons: Record<string, string> = {
+    EADDRINUSE: "the port is in use. Stop what listens there or choose another port",
+    EACCES: "this user may not use the port. Choose one above 1023",
+    EADDRNOTAVAIL: "this machine has no such address. Choose another --host",
+    ENOTFOUND: "the host name is unknown. Choose another --host",
+  };
+  const reason = reasons[error.code ?? ""] ?? error.message;
+  return new CliError(`Cannot listen on ${host}:${port}: ${reason}.`);
+}
+
+function startFailure(error: unknown): Error {
+  const message = error instanceof Error ? error.message : String(error);
+  return new CliError(`The platform did not start: ${message}`, { cause: error });
+}
