@@ -51,7 +51,7 @@ export function workerBuild(): BuildOptions {
 
 /** esbuild keeps the default export of the entry as one object literal, so its handlers can be read off. */
 function hasConnectHandler(code: string): boolean {
-  const worker = /\bvar worker_default = \{[\s\S]*?\n\};/.exec(code)?.[0] ?? "";
+  const worker = code.match(/\bvar \w+_default = \{[\s\S]*?\n\};/g)?.at(-1) ?? "";
   return /^ {2}(async )?\*?connect\b/m.test(worker);
 }
 
