@@ -162,6 +162,7 @@ const ROWS = {
   NOT_FOUND: [42, 404, false, "There is no such resource."],
   METHOD_NOT_ALLOWED: [42, 405, false, "The resource does not know this method."],
   NOT_ACCEPTABLE: [42, 406, false, "None of the accepted media types can be produced."],
+  CONTENT_TOO_LARGE: [42, 413, false, "The request's body is larger than allowed."],
   UNSUPPORTED_MEDIA_TYPE: [42, 415, false, "The body's media type or encoding is not supported."],
   UPGRADE_REQUIRED: [42, 426, false, "This resource is reached by a WebSocket."],
 } as const satisfies Record<string, readonly [number, number, boolean, string]>;

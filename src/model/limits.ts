@@ -30,9 +30,9 @@ export const PRODUCER_BATCHES_KEPT = 5;
 export const PRODUCER_EXPIRATION_MS = 24 * 3_600 * SECOND_MS;
 /** Producers remembered per partition; the least recent go first. */
 export const PRODUCERS_PER_PARTITION_MAX = 20_000;
-/** A producer snapshot is written when so much has been appended since the last one: it bounds what waking replays. */
-export const PRODUCER_SNAPSHOT_INTERVAL_BYTES = 2 * MiB;
-export const PRODUCER_SNAPSHOT_INTERVAL_GROUPS = 512;
+/** The producers' state is snapshot after so many commits or batches: it bounds what waking replays. */
+export const PRODUCER_SNAPSHOT_INTERVAL_FLUSHES = 256;
+export const PRODUCER_SNAPSHOT_INTERVAL_BATCHES = 4_096;
 
 // ── the partition: segments ──────────────────────────────────────────────────────────────────────────────────────────
 /** An effective segment is at most this large whatever `segment.bytes` says. */
@@ -72,6 +72,20 @@ export const PARTITIONS_PER_TOPIC_MAX = 1_000_000;
 export const TOPICS_MAX = 100_000;
 export const CONFIGS_PER_TOPIC_MAX = 100;
 export const PRODUCER_ID_BLOCK_SIZE = 1_000;
+export const TOPICS_PER_LIST_MAX = 1_000;
+export const OPENED_PARTITIONS_PER_LIST_MAX = 10_000;
+
+// ── the Controller's walks over opened partitions ────────────────────────────────────────────────────────────────────
+/** Partitions that one step of a walk takes on, and how many of them at a time. */
+export const WALK_STEP_PARTITIONS = 64;
+export const WALK_CONCURRENCY = 16;
+/** How long one alarm walks before it yields to the next. */
+export const WALK_RUN_MS_MAX = 20 * SECOND_MS;
+/** A partition that has not answered by then has failed, for this time round. */
+export const WALK_CALL_MS_MAX = 60 * SECOND_MS;
+/** Between two rounds over partitions that failed: doubled every time, from the first to the second. */
+export const WALK_BACKOFF_MS_MIN = 1 * SECOND_MS;
+export const WALK_BACKOFF_MS_MAX = 300 * SECOND_MS;
 
 // ── HTTP ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 /** A request's body, before and after gzip. */
@@ -80,8 +94,18 @@ export const HTTP_RECORDS_PER_REQUEST_MAX = 100_000;
 export const HTTP_JSON_DEPTH_MAX = 64;
 export const HTTP_LIST_PAGE_MAX = 1_000;
 export const TICKET_TTL_MS = 60 * SECOND_MS;
+/** Tickets issued and not yet redeemed or expired. */
+export const TICKETS_MAX = 10_000;
+/** What HTTP packs into one batch; a single larger record still gets a batch of its own. */
+export const HTTP_BATCH_BYTES_TARGET = 1_000_000;
+/** Appends of one request that are under way at once, to as many partitions. */
+export const HTTP_APPENDS_IN_FLIGHT_MAX = 64;
+/** A streamed answer is encoded in pieces of about so many characters. */
+export const HTTP_CHUNK_CHARS = 64 * KiB;
 
 // ── the Worker ───────────────────────────────────────────────────────────────────────────────────────────────────────
 /** How long a Worker believes what it knows of a topic. */
 export const METADATA_CACHE_MS = 5 * SECOND_MS;
 export const METADATA_CACHE_TOPICS_MAX = 10_000;
+/** Partition stubs that one request or connection holds on to. */
+export const PARTITION_STUBS_MAX = 10_000;
