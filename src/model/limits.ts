@@ -61,6 +61,12 @@ export const SUBSCRIBER_CREDIT_BYTES_DEFAULT = 1 * MiB;
 export const SUBSCRIBER_CREDIT_BYTES_MAX = 16 * MiB;
 /** One data frame carries at most so many bytes of batches (or one batch, if that is larger). */
 export const SUBSCRIBER_FRAME_BYTES_MAX = 256 * KiB;
+/** The text of one JSON data frame; a record that needs more is for the binary subprotocol. */
+export const SUBSCRIBER_JSON_FRAME_CHARS_MAX = 8 * MiB;
+/** Data frames that an isolate keeps for the next socket at the same position. */
+export const SUBSCRIBER_FRAME_CACHE_BYTES_MAX = 8 * MiB;
+/** A socket that owes credit for so long is closed, but only while others wait for the memory it holds. */
+export const SUBSCRIBER_STALLED_MS_MAX = 10 * SECOND_MS;
 /** A message from a subscriber. */
 export const SUBSCRIBER_MESSAGE_BYTES_MAX = 64 * KiB;
 export const SUBSCRIPTIONS_PER_SOCKET_MAX = 1_000;
@@ -83,6 +89,10 @@ export const WALK_CONCURRENCY = 16;
 export const WALK_RUN_MS_MAX = 20 * SECOND_MS;
 /** A partition that has not answered by then has failed, for this time round. */
 export const WALK_CALL_MS_MAX = 60 * SECOND_MS;
+/** A partition is asked so often in a row to go on destroying itself. */
+export const WALK_DESTROY_CALLS_MAX = 32;
+/** When a walk goes on if the object is lost in the middle of it. */
+export const WALK_RESUME_MS = 5 * SECOND_MS;
 /** Between two rounds over partitions that failed: doubled every time, from the first to the second. */
 export const WALK_BACKOFF_MS_MIN = 1 * SECOND_MS;
 export const WALK_BACKOFF_MS_MAX = 300 * SECOND_MS;
@@ -109,3 +119,7 @@ export const METADATA_CACHE_MS = 5 * SECOND_MS;
 export const METADATA_CACHE_TOPICS_MAX = 10_000;
 /** Partition stubs that one request or connection holds on to. */
 export const PARTITION_STUBS_MAX = 10_000;
+
+// ── alarms ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+/** After a failed run the next one waits `first`, then twice as long each time up to `most`; never sooner than `soonest`. */
+export const ALARM_RETRY_MS = { soonest: 100, first: SECOND_MS, most: 60 * SECOND_MS } as const;

@@ -154,6 +154,14 @@ export interface CaughtUpMessage {
   readonly high_watermark: number;
 }
 
+/**
+ * The server is short of memory: the client now sends `credit` for what it has consumed since its last one (as soon as it
+ * has consumed anything), however little it is. Until then it may get nothing more.
+ */
+export interface CreditDueMessage {
+  readonly type: "credit_due";
+}
+
 /** The socket is closed after it with {@link closeCodeOf} the error. */
 export interface ErrorMessage {
   readonly type: "error";
@@ -165,7 +173,9 @@ export interface ErrorMessage {
   readonly high_watermark?: number;
 }
 
-export type ServerMessage = RecordsMessage | CaughtUpMessage | ErrorMessage;
+export type ServerMessage = RecordsMessage | CaughtUpMessage | CreditDueMessage | ErrorMessage;
+
+export const CREDIT_DUE = JSON.stringify({ type: "credit_due" } satisfies CreditDueMessage);
 
 /** `records` is the JSON text of the list's elements, which may have been made once for many sockets. */
 export function encodeRecordsMessage(position: FramePosition, bytes: number, records: string): string {
@@ -206,6 +216,7 @@ export function parseServerMessage(text: string): ServerMessage | undefined | Fa
     return failure("INVALID_REQUEST", "The server sent a text frame that is not a JSON message.");
   }
   if (isRecordsMessage(message) || isCaughtUpMessage(message) || isErrorMessage(message)) return message;
+  if (message.type === "credit_due") return { type: "credit_due" };
   if (message.type === "records" || message.type === "caught_up" || message.type === "error") {
     return failure("INVALID_REQUEST", `The server sent a malformed ${message.type} message.`);
   }

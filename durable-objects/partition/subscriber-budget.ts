@@ -1,0 +1,55 @@
+/**
+ * The memory that unsent data frames may take in an isolate, shared by all objects in it: what was sent to sockets and has
+ * not been credited back. A socket may have as much outstanding as is still free (the "dynamic threshold" of shared-memory
+ * switches): one that reads nothing can never take more than half, k of them leave 1/(k+1) free, and no bookkeeping of
+ * who is fast and who is slow is needed.
+ */
+
+import { SUBSCRIBER_UNSENT_BYTES_MAX } from "../../src/model/limits.ts";
+
+export class UnsentBudget {
+  readonly #bytesMax: number;
+  #used = 0;
+  // An evicted object says no goodbye; its share comes back when the collector finds it.
+  readonly #evicted = new FinalizationRegistry<Account>((account) => this.#move(account, -account.bytes));
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  /** The share of one object, which lasts as long as `owner` does. */
+  share(owner: object): BudgetShare {
+    const account: Account = { bytes: 0 };
+    this.#evicted.register(owner, account);
+    return {
+      admits: (bytes, outstanding) => account.bytes === 0 || outstanding + bytes <= this.free(),
+      add: (bytes) => this.#move(account, bytes),
+      free: () => this.free(),
+    };
+  }
+
+  free(): number {
+    return this.#bytesMax - this.#used;
+  }
+
+  #move(account: Account, bytes: number): void {
+    account.bytes += bytes;
+    this.#used += bytes;
+  }
+}
+
+interface Account {
+  bytes: number;
+}
+
+export interface BudgetShare {
+  /** Whether a socket with so much outstanding may get so much more. One frame per object is always admitted. */
+  admits(bytes: number, outstanding: number): boolean;
+  /** Negative when bytes come free. */
+  add(bytes: number): void;
+  /** Of the whole isolate; below zero while single frames have overshot. */
+  free(): number;
+}
+
+/** The budget of this isolate. */
+export const isolateBudget = new UnsentBudget(SUBSCRIBER_UNSENT_BYTES_MAX);
