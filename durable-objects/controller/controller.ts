@@ -1,4 +1,190 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../../src/env.ts";
+import { type Failure, failure, isFailure } from "../../src/model/errors.ts";
+import type { PartitionIdentity, TopicId } from "../../src/model/ids.ts";
+import { WALK_CALL_MS_MAX, WALK_RESUME_MS, WALK_RUN_MS_MAX } from "../../src/model/limits.ts";
+import {
+  JURISDICTIONS,
+  type Jurisdiction,
+  type PartitionAddress,
+} from "../../src/model/partition-address.ts";
+import { placementOf, type Topic } from "../../src/model/topic.ts";
+import type { Clock } from "../partition/storage.ts";
+import { ClusterSettings } from "./cluster-settings.ts";
+import { Housekeeping } from "./housekeeping.ts";
+import { OpenedPartitions } from "./opened-partitions.ts";
+import type {
+  ClusterDescription,
+  ConfigChanges,
+  ControllerRpc,
+  CreateTopicRequest,
+  ListTopicsRequest,
+  ProducerIdBlock,
+} from "./rpc.ts";
+import { type ControllerStorage, createTables } from "./storage.ts";
+import { Topics } from "./topics.ts";
 
-export class Controller extends DurableObject<Env> {}
+/**
+ * The cluster's metadata (Kafka's KRaft controller). Nothing is kept in memory: each call reads SQLite, so losing the
+ * object at any point loses nothing.
+ */
+export class Controller extends DurableObject<Env> implements ControllerRpc {
+  readonly #storage: ControllerStorage;
+  readonly #clock: Clock = { now: () => Date.now() };
+  readonly #settings: ClusterSettings;
+  readonly #topics: Topics;
+  readonly #opened: OpenedPartitions;
+  readonly #housekeeping: Housekeeping;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.#storage = {
+      exec: (query, ...bindings) => ctx.storage.sql.exec(query, ...bindings).toArray(),
+      transactionSync: (closure) => ctx.storage.transactionSync(closure),
+    };
+    createTables(this.#storage);
+    this.#settings = new ClusterSettings(this.#storage);
+    this.#topics = new Topics(this.#storage, this.#clock);
+    this.#opened = new OpenedPartitions(this.#storage);
+    this.#housekeeping = new Housekeeping(this.#storage, this.#clock, this.#topics, this.#opened, {
+      configure: (address, version) => inTime(this.#partition(address).configure(version)),
+      destroy: (address) => inTime(this.#partition(address).destroy()),
+    });
+    // An alarm that the platform has given up on is set again by whatever wakes the object next.
+    void ctx.blockConcurrencyWhile(async () => {
+      if ((await ctx.storage.getAlarm()) === null) this.#setAlarm();
+    });
+  }
+
+  async describeCluster(): Promise<ClusterDescription> {
+    return { clusterId: this.#settings.clusterId(), topics: this.#topics.count() };
+  }
+
+  async createTopic(request: CreateTopicRequest): Promise<Topic | Failure> {
+    const jurisdiction = request.configs?.["edgelog.jurisdiction"];
+    return this.#jurisdictionRefused(jurisdiction) ?? this.#topics.create(request, this.#defaultPartitions());
+  }
+
+  async topic(name: string): Promise<Topic | Failure> {
+    return this.#topics.byName(name);
+  }
+
+  async topicById(id: TopicId): Promise<Topic | Failure> {
+    return this.#topics.byId(id);
+  }
+
+  async listTopics(request: ListTopicsRequest): Promise<Topic[]> {
+    return this.#topics.list(request);
+  }
+
+  async alterTopicConfigs(
+    name: string,
+    changes: ConfigChanges,
+    validateOnly = false,
+  ): Promise<Topic | Failure> {
+    return this.#storage.transactionSync(() => {
+      const topic = this.#topics.alterConfigs(name, changes, validateOnly);
+      if (isFailure(topic) || validateOnly) return topic;
+      this.#housekeeping.beginConfiguring(topic);
+      this.#setAlarm();
+      return topic;
+    });
+  }
+
+  async createPartitions(name: string, total: number, validateOnly = false): Promise<Topic | Failure> {
+    return this.#topics.createPartitions(name, total, validateOnly);
+  }
+
+  async deleteTopic(name: string): Promise<Topic | Failure> {
+    return this.#storage.transactionSync(() => {
+      const topic = this.#topics.byName(name);
+      if (isFailure(topic)) return topic;
+      this.#topics.remove(topic);
+      this.#housekeeping.beginDestroying(topic);
+      this.#setAlarm();
+      return topic;
+    });
+  }
+
+  async openPartition(identity: PartitionIdentity): Promise<Topic | Failure> {
+    const { topicId, partition, placement } = identity;
+    const topic = this.#topics.byId(topicId);
+    if (isFailure(topic)) return topic;
+    if (!Number.isInteger(partition) || partition < 0 || partition >= topic.partitions) {
+      return failure(
+        "UNKNOWN_TOPIC_ID",
+        `topic ${topic.name} has ${topic.partitions} partition(s), no partition ${partition}`,
+      );
+    }
+    if (placement !== placementOf(topic, partition)) {
+      return failure(
+        "UNKNOWN_TOPIC_ID",
+        `partition ${partition} of topic ${topic.name} is not led by placement ${placement}`,
+      );
+    }
+    this.#opened.record(identity, topic.version);
+    return topic;
+  }
+
+  async openedPartitions(topicId: TopicId, after: number, limit: number): Promise<number[]> {
+    return this.#opened.list(topicId, after, limit);
+  }
+
+  async allocateProducerIds(): Promise<ProducerIdBlock> {
+    return this.#settings.allocateProducerIds();
+  }
+
+  /** Never throws: the platform gives up an alarm that has failed six times. */
+  override async alarm(): Promise<void> {
+    try {
+      await this.ctx.storage.setAlarm(this.#clock.now() + WALK_RESUME_MS);
+      await this.#housekeeping.run(this.#clock.now() + WALK_RUN_MS_MAX);
+      this.#setAlarm();
+    } catch (error) {
+      console.error("housekeeping failed, will go on later:", error);
+    }
+  }
+
+  /** Written together with what the caller has just written. */
+  #setAlarm(): void {
+    const atMs = this.#housekeeping.nextAtMs();
+    void (atMs === undefined ? this.ctx.storage.deleteAlarm() : this.ctx.storage.setAlarm(atMs));
+  }
+
+  #partition({ name, jurisdiction, locationHint }: PartitionAddress) {
+    const namespace =
+      jurisdiction === undefined ? this.env.PARTITION : this.env.PARTITION.jurisdiction(jurisdiction);
+    return namespace.get(namespace.idFromName(name), locationHint === undefined ? {} : { locationHint });
+  }
+
+  #defaultPartitions(): number {
+    return Number(this.env.EDGELOG_NUM_PARTITIONS ?? "1");
+  }
+
+  /** A jurisdiction that cannot be kept is not promised: workerd outside Cloudflare knows none. */
+  #jurisdictionRefused(value: string | undefined): Failure | undefined {
+    const jurisdiction: Jurisdiction | undefined = JURISDICTIONS.find((known) => known === value?.trim());
+    if (jurisdiction === undefined) return undefined;
+    try {
+      this.env.PARTITION.jurisdiction(jurisdiction);
+      return undefined;
+    } catch {
+      return failure(
+        "INVALID_CONFIG",
+        `edgelog.jurisdiction: this platform cannot keep objects in ${JSON.stringify(jurisdiction)}`,
+      );
+    }
+  }
+}
+
+async function inTime<T>(call: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`no answer within ${WALK_CALL_MS_MAX} ms`)), WALK_CALL_MS_MAX);
+  });
+  try {
+    return await Promise.race([call, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -5,6 +5,7 @@
 
 import { type Failure, failure } from "./errors.ts";
 import { BATCH_BYTES_MAX, SEGMENT_BYTES_MAX } from "./limits.ts";
+import { JURISDICTIONS, LOCATION_HINTS } from "./partition-address.ts";
 
 export type TopicConfigType = "boolean" | "double" | "int" | "list" | "long" | "string";
 
@@ -21,13 +22,17 @@ export interface TopicConfigDefinition {
   readonly reason?: string;
 }
 
-const INT_MAX = 2 ** 31 - 1;
-const LONG_MAX = Number.MAX_SAFE_INTEGER;
+const INT_MAX = 2n ** 31n - 1n;
+const LONG_MAX = 2n ** 63n - 1n;
 /** Kafka's defaults of "never" are Long.MAX_VALUE. */
 const LONG_MAX_TEXT = "9223372036854775807";
+/** No honoured value is longer, so a message never repeats more of a wrong one. */
+const SHOWN_CHARACTERS_MAX = 100;
 
 const ALWAYS_DURABLE = "every acknowledged append is already durable";
 const PRODUCER_COMPRESSION = "batches are stored as the producer sent them, so only `producer` is honoured";
+const NO_RECOMPRESSION = "the log never compresses, so a level would have no effect";
+const UPLOADED_AT_ONCE = "a segment is uploaded as soon as it is sealed";
 
 export const TOPIC_CONFIGS: readonly TopicConfigDefinition[] = [
   {
@@ -36,7 +41,24 @@ export const TOPIC_CONFIGS: readonly TopicConfigDefinition[] = [
     default: "delete",
     values: ["delete"],
     reason: "log compaction is not supported yet",
-    documentation: "What happens to old segments: `delete` removes them by time and size.",
+    documentation:
+      "What happens to old segments: `delete` removes them by time and size; an empty list keeps all of them.",
+  },
+  {
+    name: "compression.gzip.level",
+    type: "int",
+    default: "-1",
+    values: ["-1"],
+    reason: NO_RECOMPRESSION,
+    documentation: "The level of gzip where the log compresses.",
+  },
+  {
+    name: "compression.lz4.level",
+    type: "int",
+    default: "9",
+    values: ["9"],
+    reason: NO_RECOMPRESSION,
+    documentation: "The level of lz4 where the log compresses.",
   },
   {
     name: "compression.type",
@@ -45,6 +67,14 @@ export const TOPIC_CONFIGS: readonly TopicConfigDefinition[] = [
     values: ["producer"],
     reason: PRODUCER_COMPRESSION,
     documentation: "`producer` keeps the codec that the producer chose.",
+  },
+  {
+    name: "compression.zstd.level",
+    type: "int",
+    default: "3",
+    values: ["3"],
+    reason: NO_RECOMPRESSION,
+    documentation: "The level of zstd where the log compresses.",
   },
   {
     name: "delete.retention.ms",
@@ -99,6 +129,13 @@ export const TOPIC_CONFIGS: readonly TopicConfigDefinition[] = [
       "How long an uploaded segment stays in SQLite too, in ms; -2 means as long as retention.ms, within 64 MiB.",
   },
   {
+    name: "max.compaction.lag.ms",
+    type: "long",
+    default: LONG_MAX_TEXT,
+    min: 1,
+    documentation: "How long a record of a compacted topic may stay uncompacted, in ms.",
+  },
+  {
     name: "max.message.bytes",
     type: "int",
     default: "1048588",
@@ -129,6 +166,21 @@ export const TOPIC_CONFIGS: readonly TopicConfigDefinition[] = [
     documentation: "Whose clock stamps the records: the producer's or the leader's.",
   },
   {
+    name: "min.cleanable.dirty.ratio",
+    type: "double",
+    default: "0.5",
+    min: 0,
+    max: 1,
+    documentation: "The part of a compacted log that must be uncompacted before it is compacted again.",
+  },
+  {
+    name: "min.compaction.lag.ms",
+    type: "long",
+    default: "0",
+    min: 0,
+    documentation: "How long a record of a compacted topic stays uncompacted at least, in ms.",
+  },
+  {
     name: "min.insync.replicas",
     type: "int",
     default: "1",
@@ -145,6 +197,22 @@ export const TOPIC_CONFIGS: readonly TopicConfigDefinition[] = [
     values: ["false"],
     reason: "there are no segment files to preallocate",
     documentation: "Preallocate segment files.",
+  },
+  {
+    name: "remote.copy.lag.bytes",
+    type: "long",
+    default: "0",
+    values: ["0"],
+    reason: UPLOADED_AT_ONCE,
+    documentation: "Bytes of newer records before a sealed segment is uploaded.",
+  },
+  {
+    name: "remote.copy.lag.ms",
+    type: "long",
+    default: "0",
+    values: ["0"],
+    reason: UPLOADED_AT_ONCE,
+    documentation: "How long a sealed segment waits for its upload, in ms.",
   },
   {
     name: "remote.log.copy.disable",
@@ -220,14 +288,14 @@ export const TOPIC_CONFIGS: readonly TopicConfigDefinition[] = [
     name: "edgelog.location",
     type: "string",
     default: "",
-    values: ["", "wnam", "enam", "sam", "weur", "eeur", "apac", "oc", "afr", "me"],
+    values: ["", ...LOCATION_HINTS],
     documentation: "Cloudflare location hint for the topic's partitions; empty: near the first producer.",
   },
   {
     name: "edgelog.jurisdiction",
     type: "string",
     default: "",
-    values: ["", "eu", "fedramp"],
+    values: ["", ...JURISDICTIONS],
     documentation:
       "Cloudflare jurisdiction that the topic's partitions never leave; fixed when the topic is created.",
   },
@@ -251,52 +319,98 @@ export function topicConfigDefinition(name: string): TopicConfigDefinition | und
 /** The values that differ from the defaults, as they were given: what is stored and sent around. */
 export type TopicConfigOverrides = Readonly<Record<string, string>>;
 
-/** INVALID_CONFIG with the reason, or undefined if the value is honoured. */
+/** INVALID_CONFIG with the reason, or undefined if the value is honoured. As in Kafka, spaces around a value do not count. */
 export function topicConfigProblem(name: string, value: string): Failure | undefined {
   const config = BY_NAME.get(name);
-  if (config === undefined) {
-    return failure("INVALID_CONFIG", `there is no topic config ${JSON.stringify(name.slice(0, 100))}`);
-  }
+  if (config === undefined) return failure("INVALID_CONFIG", `there is no topic config ${shown(name)}`);
+  const wrong = valueProblem(config, value.trim());
+  if (wrong === undefined) return undefined;
   const because = config.reason === undefined ? "" : `: ${config.reason}`;
-  const shown = JSON.stringify(value.slice(0, 100));
+  return failure("INVALID_CONFIG", `${name} ${wrong}${because}`);
+}
+
+/**
+ * Why these overrides cannot stand together, each being honoured alone, or undefined. Kafka's rules
+ * (`LogConfig.validateValues`): a local copy is not kept longer than the log, and compaction lags are in order.
+ */
+export function topicConfigsProblem(overrides: TopicConfigOverrides): Failure | undefined {
+  const configs = topicConfigs(overrides);
+  const text = (name: string) => configText(overrides, name);
+  if (Number(text("min.compaction.lag.ms")) > Number(text("max.compaction.lag.ms"))) {
+    return failure("INVALID_CONFIG", "min.compaction.lag.ms must not be more than max.compaction.lag.ms");
+  }
+  if (!configs.remoteStorageEnable) return undefined;
+  const { localRetentionMs = 0, localRetentionBytes = 0 } = configs;
+  if (localRetentionMs > configs.retentionMs) {
+    return failure(
+      "INVALID_CONFIG",
+      `local.retention.ms (${text("local.retention.ms")}) must not be more than retention.ms (${text("retention.ms")})`,
+    );
+  }
+  if (localRetentionBytes > configs.retentionBytes) {
+    return failure(
+      "INVALID_CONFIG",
+      `local.retention.bytes (${text("local.retention.bytes")}) must not be more than retention.bytes (${text("retention.bytes")})`,
+    );
+  }
+  return undefined;
+}
+
+/** What is wrong with a value, to be read after the config's name. */
+function valueProblem(config: TopicConfigDefinition, value: string): string | undefined {
   switch (config.type) {
     case "int":
-    case "long": {
-      if (!/^[+-]?\d{1,19}$/.test(value))
-        return failure("INVALID_CONFIG", `${name} must be a whole number, not ${shown}`);
-      const most = config.type === "int" ? INT_MAX : Number(LONG_MAX_TEXT);
-      const { min = -LONG_MAX, max = most } = config;
-      if (Number(value) < min || Number(value) > max) {
-        return failure(
-          "INVALID_CONFIG",
-          `${name} must be from ${min} to ${max === Number(LONG_MAX_TEXT) ? LONG_MAX_TEXT : max}, not ${shown}${because}`,
-        );
-      }
-      return undefined;
+    case "long":
+      return wholeNumberProblem(config, value) ?? choiceProblem(config, value);
+    case "double": {
+      const { min = Number.NEGATIVE_INFINITY, max = Number.POSITIVE_INFINITY } = config;
+      if (!/^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(value))
+        return `must be a number, not ${shown(value)}`;
+      const inside = Number(value) >= min && Number(value) <= max;
+      return inside ? undefined : `must be from ${min} to ${max}, not ${shown(value)}`;
     }
     case "boolean":
-      if (!/^(true|false)$/i.test(value))
-        return failure("INVALID_CONFIG", `${name} must be true or false, not ${shown}`);
-      if (config.values?.includes(value.toLowerCase()) === false) {
-        return failure("INVALID_CONFIG", `${name} cannot be ${shown}${because}`);
-      }
-      return undefined;
+      if (!/^(true|false)$/i.test(value)) return `must be true or false, not ${shown(value)}`;
+      return choiceProblem(config, value.toLowerCase());
     case "list": {
-      const items = value.split(",").map((item) => item.trim());
+      const items = listItems(value);
+      const repeated = items.find((item, index) => items.indexOf(item) !== index);
+      if (repeated !== undefined) return `has ${shown(repeated)} twice`;
       const wrong = items.find((item) => config.values?.includes(item) === false);
-      return wrong === undefined
-        ? undefined
-        : failure("INVALID_CONFIG", `${name} cannot have ${JSON.stringify(wrong.slice(0, 100))}${because}`);
+      return wrong === undefined ? undefined : `cannot have ${shown(wrong)}`;
     }
     default:
-      if (config.values?.includes(value) === false) {
-        return failure(
-          "INVALID_CONFIG",
-          `${name} must be one of ${config.values.filter(Boolean).join(", ")}, not ${shown}${because}`,
-        );
-      }
-      return undefined;
+      return choiceProblem(config, value);
   }
+}
+
+function wholeNumberProblem(config: TopicConfigDefinition, value: string): string | undefined {
+  if (!/^[+-]?\d{1,19}$/.test(value)) return `must be a whole number, not ${shown(value)}`;
+  const most = config.type === "int" ? INT_MAX : LONG_MAX;
+  const { min = -most - 1n, max = most } = config;
+  // Comparing a bigint with a number is exact; Long.MAX_VALUE + 1 would round to Long.MAX_VALUE.
+  const number = BigInt(value.replace(/^\+/, ""));
+  return number < min || number > max ? `must be from ${min} to ${max}, not ${shown(value)}` : undefined;
+}
+
+function choiceProblem({ values }: TopicConfigDefinition, value: string): string | undefined {
+  if (values === undefined || values.includes(value)) return undefined;
+  const choices = values.filter((choice) => choice !== "");
+  const wanted = choices.length === 1 ? `${choices[0]}` : `one of ${choices.join(", ")}`;
+  return `must be ${wanted}, not ${shown(value)}`;
+}
+
+/** As Kafka splits a list: by commas, spaces around an item do not count, an empty text is an empty list. */
+function listItems(value: string): string[] {
+  return value.trim() === "" ? [] : value.split(",").map((item) => item.trim());
+}
+
+function shown(text: string): string {
+  return JSON.stringify(text.slice(0, SHOWN_CHARACTERS_MAX));
+}
+
+function configText(overrides: TopicConfigOverrides, name: string): string {
+  return (overrides[name] ?? BY_NAME.get(name)?.default ?? "").trim();
 }
 
 /** What a partition works by: every config in effect, in its own type and unit. Unlimited is Infinity. */
@@ -322,7 +436,9 @@ export interface TopicConfigs {
 }
 
 export function topicConfigs(overrides: TopicConfigOverrides): TopicConfigs {
-  const text = (name: string) => overrides[name] ?? BY_NAME.get(name)?.default ?? "";
+  const text = (name: string) => configText(overrides, name);
+  // Without `delete` in its policy a log keeps everything (KIP-1161).
+  const deletes = listItems(text("cleanup.policy")).includes("delete");
   const number = (name: string) =>
     text(name) === LONG_MAX_TEXT ? Number.POSITIVE_INFINITY : Number(text(name));
   const unlimited = (name: string) => (number(name) < 0 ? Number.POSITIVE_INFINITY : number(name));
@@ -340,8 +456,8 @@ export function topicConfigs(overrides: TopicConfigOverrides): TopicConfigs {
     messageTimestampAfterMaxMs: number("message.timestamp.after.max.ms"),
     remoteStorageEnable: flag("remote.storage.enable"),
     remoteLogCopyDisable: flag("remote.log.copy.disable"),
-    retentionBytes: unlimited("retention.bytes"),
-    retentionMs: unlimited("retention.ms"),
+    retentionBytes: deletes ? unlimited("retention.bytes") : Number.POSITIVE_INFINITY,
+    retentionMs: deletes ? unlimited("retention.ms") : Number.POSITIVE_INFINITY,
     segmentBytes: Math.min(number("segment.bytes"), SEGMENT_BYTES_MAX),
     segmentMs: number("segment.ms"),
     segmentJitterMs: number("segment.jitter.ms"),
