@@ -1,8 +1,178 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../../src/env.ts";
+import type { Failure } from "../../src/model/errors.ts";
+import { parsePartitionObjectName } from "../../src/model/ids.ts";
+import { ALARM_RETRY_MS } from "../../src/model/limits.ts";
+import { partitionObjectPrefix } from "../../src/tier/segment-object.ts";
+import { CONTROLLER_NAME } from "../controller/rpc.ts";
+import { Housekeeping } from "./housekeeping.ts";
+import { IDENTITY, PartitionLeader } from "./leader.ts";
+import { LogStore } from "./log-store.ts";
+import type {
+  ActiveProducer,
+  AppendRequest,
+  AppendResult,
+  DeleteRecordsRequest,
+  DeleteRecordsResult,
+  ListOffsetsRequest,
+  ListOffsetsResult,
+  OffsetForLeaderEpochRequest,
+  OffsetForLeaderEpochResult,
+  PartitionDescription,
+  PartitionRequest,
+  PartitionRpc,
+  ReadRequest,
+  ReadResult,
+} from "./rpc.ts";
+import type { Clock, LogStorage, SqlRow, SqlValue } from "./storage.ts";
+import { isolateTailCache } from "./tail-cache.ts";
 
-export class PartitionLog extends DurableObject<Env> {
-  who(): string | undefined {
-    return this.ctx.id.name;
+const CLOCK: Clock = { now: () => Date.now() };
+
+/**
+ * The Durable Object of one partition: its leader, under the name `<topicId>/<partition>/<placement>`. A thin shell:
+ * RPC methods, the alarm and sockets over plain classes.
+ */
+export class PartitionLog extends DurableObject<Env> implements PartitionRpc {
+  readonly #leader: PartitionLeader;
+  readonly #housekeeping: Housekeeping;
+  /** The alarm as last set by this instance; undefined: not known, or in the past. */
+  #alarmAtMs: number | undefined;
+  #alarmRun: Promise<void> | undefined;
+  #alarmFailures = 0;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    const storage = platformStorage(ctx);
+    const name = ctx.id.name ?? new LogStore(storage).setting(IDENTITY);
+    const identity = name === undefined ? undefined : parsePartitionObjectName(name);
+    if (identity === undefined) throw new Error(`a partition object cannot be named ${JSON.stringify(name)}`);
+    this.#leader = new PartitionLeader(identity, {
+      storage,
+      clock: CLOCK,
+      tailCache: isolateTailCache,
+      openPartition: (opened) => this.#controller().openPartition(opened),
+      topicById: (topicId) => this.#controller().topicById(topicId),
+      logEndMoved: () => {},
+      housekeepingDue: (atMs) => this.#wakeBy(storage, atMs),
+    });
+    this.#housekeeping = new Housekeeping(this.#leader, env.SEGMENTS, storage, CLOCK);
+    void this.#restoreAlarm();
+  }
+
+  append(request: AppendRequest): Promise<AppendResult | Failure> {
+    return this.#leader.append(request);
+  }
+
+  read(request: ReadRequest): Promise<ReadResult> {
+    return this.#leader.read(request);
+  }
+
+  listOffsets(request: ListOffsetsRequest): Promise<ListOffsetsResult> {
+    return this.#leader.listOffsets(request);
+  }
+
+  deleteRecords(request: DeleteRecordsRequest): Promise<DeleteRecordsResult | Failure> {
+    return this.#leader.deleteRecords(request);
+  }
+
+  offsetForLeaderEpoch(request: OffsetForLeaderEpochRequest): Promise<OffsetForLeaderEpochResult | Failure> {
+    return this.#leader.offsetForLeaderEpoch(request);
+  }
+
+  describe(request: PartitionRequest): Promise<PartitionDescription | Failure> {
+    return this.#leader.describe(request);
+  }
+
+  activeProducers(request: PartitionRequest): Promise<ActiveProducer[] | Failure> {
+    return this.#leader.activeProducers(request);
+  }
+
+  configure(topicVersion: number): Promise<void> {
+    return this.#leader.refreshTopic(topicVersion);
+  }
+
+  async destroy(): Promise<boolean> {
+    this.#leader.retire();
+    try {
+      await this.#alarmRun;
+      await deleteObjects(this.env.SEGMENTS, partitionObjectPrefix(this.#leader.identity));
+      await this.ctx.storage.deleteAlarm();
+      await this.ctx.storage.deleteAll();
+      return true;
+    } catch (error) {
+      console.error(`partition ${this.ctx.id.name}: could not be removed yet: ${String(error)}`);
+      return false;
+    }
+  }
+
+  /** Never throws: the platform gives up an alarm after six failed tries, so it sets its next time first and backs off by itself. */
+  override async alarm(): Promise<void> {
+    if (!this.#leader.isOpen || this.#leader.isRetired) return;
+    const retryMs = Math.min(ALARM_RETRY_MS.first * 2 ** this.#alarmFailures, ALARM_RETRY_MS.most);
+    this.#alarmAtMs = CLOCK.now() + retryMs;
+    await this.ctx.storage.setAlarm(this.#alarmAtMs);
+    this.#alarmRun = this.#housekeeping.run();
+    try {
+      await this.#alarmRun;
+      this.#alarmFailures = 0;
+    } catch (error) {
+      this.#alarmFailures++;
+      console.error(`partition ${this.ctx.id.name}: housekeeping will be tried again: ${String(error)}`);
+      return;
+    } finally {
+      this.#alarmRun = undefined;
+    }
+    if (this.#leader.isRetired) return;
+    const nextMs = this.#housekeeping.nextDueMs();
+    this.#alarmAtMs = nextMs;
+    if (nextMs === undefined) await this.ctx.storage.deleteAlarm();
+    else await this.ctx.storage.setAlarm(Math.max(nextMs, CLOCK.now() + ALARM_RETRY_MS.soonest));
+  }
+
+  /** A run that was due when the object died is due still. */
+  async #restoreAlarm(): Promise<void> {
+    const nextMs = this.#housekeeping.nextDueMs();
+    if (nextMs === undefined || (await this.ctx.storage.getAlarm()) !== null) return;
+    if (this.#alarmAtMs === undefined) await this.ctx.storage.setAlarm(Math.max(nextMs, CLOCK.now()));
+  }
+
+  #wakeBy(storage: LogStorage, atMs: number): void {
+    if (!Number.isFinite(atMs)) return;
+    const isSet = this.#alarmAtMs !== undefined && this.#alarmAtMs > CLOCK.now() && this.#alarmAtMs <= atMs;
+    if (isSet) return;
+    this.#alarmAtMs = atMs;
+    storage.setAlarm(atMs);
+  }
+
+  #controller() {
+    return this.env.CONTROLLER.get(this.env.CONTROLLER.idFromName(CONTROLLER_NAME));
+  }
+}
+
+function platformStorage(ctx: DurableObjectState): LogStorage {
+  const { storage } = ctx;
+  return {
+    exec: (query: string, ...bindings: SqlValue[]): SqlRow[] =>
+      storage.sql.exec(query, ...bindings).toArray(),
+    transactionSync: (closure) => storage.transactionSync(closure),
+    sync: () => storage.sync(),
+    setAlarm: (atMs) => {
+      // Not awaited: it joins the transaction of the writes around it, and the output gate waits for it.
+      void (atMs === null ? storage.deleteAlarm() : storage.setAlarm(atMs));
+    },
+    deleteAll: () => storage.deleteAll(),
+    abort: (reason) => {
+      ctx.abort(reason);
+      throw new Error(reason);
+    },
+  };
+}
+
+async function deleteObjects(bucket: R2Bucket, prefix: string): Promise<void> {
+  for (;;) {
+    const { objects, truncated } = await bucket.list({ prefix, limit: 1_000 });
+    if (objects.length > 0) await bucket.delete(objects.map(({ key }) => key));
+    if (!truncated) return;
   }
 }

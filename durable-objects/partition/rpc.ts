@@ -85,10 +85,21 @@ export type ListOffsetsResult =
       readonly timestamp: number;
       readonly leaderEpoch: number;
     }
-  /** The record is in this batch: the first whose timestamp is at least the one asked for (or the batch's maximum, for MAX_TIMESTAMP). */
-  | { readonly kind: "batch"; readonly batch: Uint8Array; readonly leaderEpoch: number }
+  /** The record is in this batch: the first whose timestamp is at least the one asked for. */
+  | {
+      readonly kind: "batch";
+      readonly batch: Uint8Array;
+      /** What to look for: the time asked for, or the log's largest for MAX_TIMESTAMP. */
+      readonly timestampMs: number;
+      readonly leaderEpoch: number;
+    }
   /** It is in the first batch of this range whose maxTimestamp is at least the one asked for. */
-  | { readonly kind: "remote"; readonly range: RemoteRange; readonly leaderEpoch: number }
+  | {
+      readonly kind: "remote";
+      readonly range: RemoteRange;
+      readonly timestampMs: number;
+      readonly leaderEpoch: number;
+    }
   | Failure;
 
 export interface DeleteRecordsRequest extends PartitionRequest {

@@ -1,0 +1,461 @@
+/**
+ * The leader of one partition: decides what may be appended, assigns offsets, answers reads.
+ *
+ * The log has two ends. *Assigned* is what has been given out, pending or not; the *log end* is what is written. Reads,
+ * subscriptions and the cache know only the log end. What is written but not yet durable may be read, because the
+ * platform's output gate holds every answer until it is.
+ */
+
+import {
+  type BatchHeader,
+  stampBatch,
+  stampLogAppendTime,
+  validateBatch,
+} from "../../src/log/batch-header.ts";
+import { type Failure, failure, isFailure } from "../../src/model/errors.ts";
+import { type PartitionIdentity, partitionObjectName, type TopicId } from "../../src/model/ids.ts";
+import {
+  LOCAL_BYTES_MAX,
+  OFFSET_MAX,
+  PENDING_APPEND_BYTES_MAX,
+  PRODUCER_SNAPSHOT_INTERVAL_BATCHES,
+  PRODUCER_SNAPSHOT_INTERVAL_FLUSHES,
+} from "../../src/model/limits.ts";
+import type { Topic } from "../../src/model/topic.ts";
+import { type TopicConfigs, topicConfigs } from "../../src/model/topic-configs.ts";
+import { type AssignedBatch, CommitQueue } from "./commit-queue.ts";
+import { LogStore } from "./log-store.ts";
+import { ProducerStates } from "./producer-states.ts";
+import {
+  type ActiveProducer,
+  type AppendRequest,
+  type AppendResult,
+  type DeleteRecordsRequest,
+  type DeleteRecordsResult,
+  EARLIEST_LOCAL_TIMESTAMP,
+  EARLIEST_TIMESTAMP,
+  LATEST_TIERED_TIMESTAMP,
+  LATEST_TIMESTAMP,
+  type ListOffsetsRequest,
+  type ListOffsetsResult,
+  type LogBounds,
+  MAX_TIMESTAMP,
+  type OffsetForLeaderEpochRequest,
+  type OffsetForLeaderEpochResult,
+  type PartitionDescription,
+  type PartitionRequest,
+  type ReadRequest,
+  type ReadResult,
+} from "./rpc.ts";
+import { SegmentedLog } from "./segmented-log.ts";
+import type { Clock, LogStorage } from "./storage.ts";
+import type { TailCache } from "./tail-cache.ts";
+
+const TOPIC = "topic";
+/** The object's own name, for a platform event that does not tell it. */
+export const IDENTITY = "identity";
+
+/** What the leader needs of the world around it. */
+export interface LeaderSurroundings {
+  readonly storage: LogStorage;
+  readonly clock: Clock;
+  readonly tailCache: TailCache;
+  /** Asks the Controller; UNKNOWN_TOPIC_ID: this partition must not come to life. */
+  openPartition(identity: PartitionIdentity): Promise<Topic | Failure>;
+  topicById(topicId: TopicId): Promise<Topic | Failure>;
+  /** In the same turn as the write. */
+  logEndMoved(): void;
+  /** Housekeeping has something to do at this time (ms). */
+  housekeepingDue(atMs: number): void;
+}
+
+export class PartitionLeader {
+  readonly identity: PartitionIdentity;
+  readonly store: LogStore;
+  readonly log: SegmentedLog;
+  readonly #around: LeaderSurroundings;
+  readonly #queue: CommitQueue;
+  readonly #producers = new ProducerStates();
+  #topic: Topic | undefined;
+  #configs: TopicConfigs = topicConfigs({});
+  #opening: Promise<Failure | undefined> | undefined;
+  #refreshing: { readonly version: number; readonly done: Promise<void> } | undefined;
+  /** Given out, written or not. */
+  #assignedEnd = 0;
+  #flushesSinceSnapshot = 0;
+  #batchesSinceSnapshot = 0;
+  #gone = false;
+
+  constructor(identity: PartitionIdentity, around: LeaderSurroundings) {
+    this.identity = identity;
+    this.#around = around;
+    this.store = new LogStore(around.storage);
+    this.log = new SegmentedLog(this.store, identity, around.tailCache.tail());
+    this.#queue = new CommitQueue(around.storage, (batches) => this.#write(batches));
+    if (this.store.exists()) this.#recover();
+  }
+
+  /** False until the first append, and again when the topic is deleted. */
+  get isOpen(): boolean {
+    return this.#topic !== undefined;
+  }
+
+  get configs(): TopicConfigs {
+    return this.#configs;
+  }
+
+  get leaderEpoch(): number {
+    return this.identity.placement;
+  }
+
+  bounds(): LogBounds {
+    return {
+      logStartOffset: this.log.logStartOffset,
+      highWatermark: this.log.logEndOffset,
+      lastStableOffset: this.log.logEndOffset,
+      leaderEpoch: this.leaderEpoch,
+    };
+  }
+
+  // ── appending ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async append(request: AppendRequest): Promise<AppendResult | Failure> {
+    const refused = this.isOpen ? await this.#catchUp(request) : await this.#open();
+    if (refused !== undefined) return refused;
+    const wrongEpoch = this.#epochProblem(request);
+    if (wrongEpoch !== undefined) return wrongEpoch;
+    // From here to the queue everything happens in one turn: offsets are assigned in the order of arrival.
+    const batch = request.batch;
+    const header = validateBatch(batch);
+    if (isFailure(header)) return header;
+    const problem = this.#topicRuleProblem(header);
+    if (problem !== undefined) return problem;
+    const known = header.producerId < 0 ? undefined : this.#producers.check(header);
+    if (isFailure(known)) return known;
+    if (known !== undefined) {
+      await this.#queue.written(known.baseOffset);
+      return this.#appended(known.baseOffset, known.timestampMs);
+    }
+    const noRoom = this.#roomProblem(header);
+    if (noRoom !== undefined) return noRoom;
+
+    const nowMs = this.#around.clock.now();
+    const baseOffset = this.#assignedEnd;
+    const stampsTime = this.#configs.messageTimestampType === "LogAppendTime";
+    if (stampsTime) stampLogAppendTime(batch, nowMs);
+    stampBatch(batch, baseOffset, this.leaderEpoch);
+    const maxTimestamp = stampsTime ? nowMs : header.maxTimestamp;
+    const nextOffset = baseOffset + header.recordsCount;
+    this.#assignedEnd = nextOffset;
+    if (header.producerId >= 0) this.#producers.update(header, baseOffset, maxTimestamp, nowMs);
+    await this.#queue.add({ bytes: batch, baseOffset, nextOffset, maxTimestamp });
+    return this.#appended(baseOffset, maxTimestamp);
+  }
+
+  #appended(baseOffset: number, timestampMs: number): AppendResult {
+    return {
+      baseOffset,
+      logAppendTimeMs: this.#configs.messageTimestampType === "LogAppendTime" ? timestampMs : -1,
+      logStartOffset: this.log.logStartOffset,
+    };
+  }
+
+  #topicRuleProblem(header: BatchHeader): Failure | undefined {
+    const { maxMessageBytes, segmentBytes, messageTimestampType } = this.#configs;
+    if (header.sizeInBytes > maxMessageBytes) {
+      return failure(
+        "MESSAGE_TOO_LARGE",
+        `the batch has ${header.sizeInBytes} bytes; the topic takes at most ${maxMessageBytes} (max.message.bytes)`,
+      );
+    }
+    if (header.sizeInBytes > segmentBytes) {
+      return failure(
+        "RECORD_LIST_TOO_LARGE",
+        `the batch has ${header.sizeInBytes} bytes; a segment of the topic has at most ${segmentBytes} (segment.bytes)`,
+      );
+    }
+    if (messageTimestampType === "LogAppendTime") return undefined;
+    // Only the header is looked at: the base timestamp stands for the oldest record, the maximum for the newest.
+    const { messageTimestampAfterMaxMs, messageTimestampBeforeMaxMs } = this.#configs;
+    const nowMs = this.#around.clock.now();
+    if (header.maxTimestamp - nowMs > messageTimestampAfterMaxMs) {
+      return failure(
+        "INVALID_TIMESTAMP",
+        `timestamp ${header.maxTimestamp} lies more than ${messageTimestampAfterMaxMs} ms ahead of the leader's clock (message.timestamp.after.max.ms)`,
+      );
+    }
+    if (header.baseTimestamp >= 0 && nowMs - header.baseTimestamp > messageTimestampBeforeMaxMs) {
+      return failure(
+        "INVALID_TIMESTAMP",
+        `timestamp ${header.baseTimestamp} lies more than ${messageTimestampBeforeMaxMs} ms behind the leader's clock (message.timestamp.before.max.ms)`,
+      );
+    }
+    return undefined;
+  }
+
+  #roomProblem(header: BatchHeader): Failure | undefined {
+    if (this.#queue.unconfirmedBytes + header.sizeInBytes > PENDING_APPEND_BYTES_MAX) {
+      return failure(
+        "THROTTLING_QUOTA_EXCEEDED",
+        `${this.#queue.unconfirmedBytes} bytes wait to be committed in this partition; retry`,
+      );
+    }
+    if (this.log.localBytes + this.#queue.unconfirmedBytes > LOCAL_BYTES_MAX) {
+      return failure(
+        "KAFKA_STORAGE_ERROR",
+        `${this.log.localBytes} bytes of this partition wait to be tiered to R2; appends resume when they are`,
+      );
+    }
+    if (this.#assignedEnd > OFFSET_MAX - header.recordsCount) {
+      return failure("INVALID_RECORD", "the partition has no offsets left");
+    }
+    return undefined;
+  }
+
+  /** Called by the queue, synchronously; throwing throws the object away, and with it all that memory has run ahead. */
+  #write(batches: readonly AssignedBatch[]): void {
+    const nowMs = this.#around.clock.now();
+    const rolled = this.#around.storage.transactionSync(() => {
+      const didRoll = this.log.write(batches, this.#configs, nowMs);
+      this.#flushesSinceSnapshot++;
+      this.#batchesSinceSnapshot += batches.length;
+      // The queue hands over all it has, so the producers' state is that of the log end after this write.
+      const snapshotDue =
+        this.#flushesSinceSnapshot >= PRODUCER_SNAPSHOT_INTERVAL_FLUSHES ||
+        this.#batchesSinceSnapshot >= PRODUCER_SNAPSHOT_INTERVAL_BATCHES;
+      if (didRoll || snapshotDue) this.#saveProducers(nowMs);
+      return didRoll;
+    });
+    if (rolled) this.#around.housekeepingDue(nowMs);
+    this.#around.logEndMoved();
+  }
+
+  #saveProducers(nowMs: number): void {
+    this.#producers.expire(nowMs);
+    this.store.saveProducers(this.log.logEndOffset, this.#producers.snapshot());
+    this.#flushesSinceSnapshot = 0;
+    this.#batchesSinceSnapshot = 0;
+  }
+
+  // ── reading ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async read(request: ReadRequest): Promise<ReadResult> {
+    const refused = await this.#prepareRead(request);
+    if (refused !== undefined) return refused;
+    const found = this.log.read(request.offset, request.maxBytes);
+    const bounds = this.bounds();
+    if (found === "out_of_range") {
+      return {
+        ...failure(
+          "OFFSET_OUT_OF_RANGE",
+          `offset ${request.offset} lies outside the log, which has offsets ${bounds.logStartOffset} to ${bounds.highWatermark}`,
+        ),
+        ...bounds,
+      };
+    }
+    if (found instanceof Uint8Array) return { kind: "local", batches: found, ...bounds };
+    return { kind: "remote", range: found, ...bounds };
+  }
+
+  async listOffsets(request: ListOffsetsRequest): Promise<ListOffsetsResult> {
+    const refused = await this.#prepareRead(request);
+    if (refused !== undefined) return refused;
+    const leaderEpoch = this.leaderEpoch;
+    const at = (offset: number, timestamp = -1) => ({
+      kind: "offset" as const,
+      offset,
+      timestamp,
+      leaderEpoch,
+    });
+    switch (request.timestamp) {
+      case LATEST_TIMESTAMP:
+        return at(this.log.logEndOffset);
+      case EARLIEST_TIMESTAMP:
+        return at(this.log.logStartOffset);
+      case EARLIEST_LOCAL_TIMESTAMP:
+        return at(this.log.earliestLocalOffset());
+      case LATEST_TIERED_TIMESTAMP: {
+        const tieredEnd = this.isOpen ? this.store.tieredEnd() : undefined;
+        return at(tieredEnd === undefined ? -1 : tieredEnd - 1);
+      }
+    }
+    if (!this.isOpen) return at(-1);
+    const timestampMs = request.timestamp === MAX_TIMESTAMP ? this.log.maxTimestamp() : request.timestamp;
+    if (timestampMs < 0) return at(-1);
+    const found = this.log.findTimestamp(timestampMs);
+    return found.kind === "none" ? at(-1) : { ...found, timestampMs, leaderEpoch };
+  }
+
+  async offsetForLeaderEpoch(
+    request: OffsetForLeaderEpochRequest,
+  ): Promise<OffsetForLeaderEpochResult | Failure> {
+    const refused = await this.#prepareRead(request);
+    if (refused !== undefined) return refused;
+    const epochs = this.isOpen ? this.store.leaderEpochs() : [{ epoch: this.leaderEpoch, startOffset: 0 }];
+    const index = epochs.findLastIndex(({ epoch }) => epoch <= request.epoch);
+    const found = epochs[index];
+    if (found === undefined || request.epoch > this.leaderEpoch) return { epoch: -1, endOffset: -1 };
+    return { epoch: found.epoch, endOffset: epochs[index + 1]?.startOffset ?? this.log.logEndOffset };
+  }
+
+  async describe(request: PartitionRequest): Promise<PartitionDescription | Failure> {
+    const refused = await this.#prepareRead(request);
+    if (refused !== undefined) return refused;
+    const none = { segments: 0, bytes: 0 };
+    const local = this.isOpen ? this.store.localTotals() : none;
+    const remote = this.isOpen ? this.store.remoteTotals() : none;
+    return {
+      ...this.bounds(),
+      localSegments: local.segments + (this.log.active === undefined ? 0 : 1),
+      localBytes: this.log.localBytes,
+      remoteSegments: remote.segments,
+      remoteBytes: remote.bytes,
+      earliestLocalOffset: this.log.earliestLocalOffset(),
+      subscribers: 0,
+    };
+  }
+
+  async activeProducers(request: PartitionRequest): Promise<ActiveProducer[] | Failure> {
+    return (await this.#prepareRead(request)) ?? this.#producers.list();
+  }
+
+  // ── deleting ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async deleteRecords(request: DeleteRecordsRequest): Promise<DeleteRecordsResult | Failure> {
+    const refused = await this.#prepareRead(request);
+    if (refused !== undefined) return refused;
+    const end = this.log.logEndOffset;
+    const offset = request.beforeOffset === -1 ? end : request.beforeOffset;
+    if (offset < 0 || offset > end) {
+      return failure("OFFSET_OUT_OF_RANGE", `offset ${offset} lies outside the log, which ends at ${end}`);
+    }
+    if (offset > this.log.logStartOffset) {
+      this.log.setLogStart(offset);
+      this.#around.housekeepingDue(this.#around.clock.now());
+    }
+    return { logStartOffset: this.log.logStartOffset };
+  }
+
+  /** From now on every request is refused: the topic is deleted. */
+  retire(): void {
+    this.#gone = true;
+    this.log.forgetTail();
+  }
+
+  get isRetired(): boolean {
+    return this.#gone;
+  }
+
+  /** Seals the active segment though it is not full. */
+  roll(): void {
+    const nowMs = this.#around.clock.now();
+    this.#around.storage.transactionSync(() => {
+      this.log.roll(nowMs);
+      this.#saveProducers(nowMs);
+    });
+  }
+
+  // ── the topic ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The topic has changed: asks the Controller what it is now, unless this version is known. */
+  async refreshTopic(version: number): Promise<void> {
+    if (this.#topic === undefined || this.#topic.version >= version) return;
+    if (this.#refreshing === undefined || this.#refreshing.version < version) {
+      const done = this.#around.topicById(this.identity.topicId).then((topic) => {
+        if (isFailure(topic)) this.#gone ||= topic.error === "UNKNOWN_TOPIC_ID";
+        else this.#learn(topic);
+        this.#around.housekeepingDue(this.#around.clock.now());
+      });
+      const refreshing = { version, done: done.finally(() => this.#refreshed(version)) };
+      this.#refreshing = refreshing;
+    }
+    await this.#refreshing.done;
+  }
+
+  #refreshed(version: number): void {
+    if (this.#refreshing?.version === version) this.#refreshing = undefined;
+  }
+
+  #learn(topic: Topic): void {
+    if (this.#topic !== undefined && topic.version <= this.#topic.version) return;
+    this.#topic = topic;
+    this.#configs = topicConfigs(topic.configs);
+    this.store.setSetting(TOPIC, JSON.stringify(topic));
+  }
+
+  async #open(): Promise<Failure | undefined> {
+    this.#opening ??= this.#around.openPartition(this.identity).then((topic) => {
+      // The topic may have been deleted while the Controller's answer was on its way.
+      const refused = isFailure(topic) ? topic : this.#goneProblem();
+      if (isFailure(topic) || refused !== undefined) {
+        this.#opening = undefined;
+        return refused;
+      }
+      const nowMs = this.#around.clock.now();
+      this.#around.storage.transactionSync(() => {
+        this.store.create();
+        this.store.addLeaderEpoch(this.leaderEpoch, 0);
+        this.store.setSetting(IDENTITY, partitionObjectName(this.identity));
+        this.log.begin(nowMs);
+        this.#learn(topic);
+      });
+      this.#around.housekeepingDue(nowMs + Math.min(this.#configs.segmentMs, this.#configs.retentionMs));
+      return undefined;
+    });
+    return this.#opening;
+  }
+
+  #recover(): void {
+    const topic = this.store.setting(TOPIC);
+    if (topic === undefined) throw new Error("the log has tables but no topic");
+    this.#topic = parseTopic(topic);
+    this.#configs = topicConfigs(this.#topic.configs);
+    this.log.recover();
+    this.#assignedEnd = this.log.logEndOffset;
+    const snapshot = this.store.loadProducers();
+    this.#producers.restore(snapshot.chunks);
+    const nowMs = this.#around.clock.now();
+    const from = Math.max(snapshot.nextOffset, this.log.active?.baseOffset ?? 0);
+    this.log.replayHeaders(from, (header) => {
+      this.#batchesSinceSnapshot++;
+      if (header.producerId >= 0)
+        this.#producers.update(header, header.baseOffset, header.maxTimestamp, nowMs);
+    });
+  }
+
+  async #catchUp(request: PartitionRequest): Promise<Failure | undefined> {
+    if (this.#topic !== undefined && request.topicVersion > this.#topic.version) {
+      await this.refreshTopic(request.topicVersion);
+    }
+    return this.#goneProblem();
+  }
+
+  #goneProblem(): Failure | undefined {
+    return this.#gone ? failure("UNKNOWN_TOPIC_ID", "the topic has been deleted") : undefined;
+  }
+
+  async #prepareRead(request: PartitionRequest): Promise<Failure | undefined> {
+    const refused = (await this.#catchUp(request)) ?? this.#epochProblem(request);
+    // An object that the platform has replaced must not claim where the log ends.
+    if (refused === undefined && this.isOpen) this.store.confirmUniqueness();
+    return refused;
+  }
+
+  #epochProblem({ leaderEpoch }: PartitionRequest): Failure | undefined {
+    if (leaderEpoch === undefined || leaderEpoch === -1 || leaderEpoch === this.leaderEpoch) return undefined;
+    return leaderEpoch < this.leaderEpoch
+      ? failure(
+          "FENCED_LEADER_EPOCH",
+          `leader epoch ${leaderEpoch} has ended; the partition is at ${this.leaderEpoch}`,
+        )
+      : failure(
+          "UNKNOWN_LEADER_EPOCH",
+          `leader epoch ${leaderEpoch} has not begun; the partition is at ${this.leaderEpoch}`,
+        );
+  }
+}
+
+/** As this class stored it. */
+function parseTopic(json: string): Topic {
+  return JSON.parse(json);
+}
