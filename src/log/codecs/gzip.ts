@@ -1,0 +1,45 @@
+/** gzip (RFC 1952), one member or several. */
+
+import { Gunzip, gzipSync } from "fflate";
+import { EdgelogError } from "../../model/errors.ts";
+import { isOutputLimit, NATIVE_CHUNK_BYTES, nativeZlib, plainBytes } from "./native-zlib.ts";
+import { OutputPieces } from "./output-pieces.ts";
+import { malformed, tooMuchOutput } from "./problems.ts";
+
+/** Deflate grows a piece of input at most 1,032 times before the output is held against its bound. */
+const PORTABLE_INPUT_PIECE_BYTES = 1024;
+
+export function gzip(bytes: Uint8Array): Uint8Array {
+  return nativeZlib === undefined ? gzipPortable(bytes) : plainBytes(nativeZlib.gzipSync(bytes));
+}
+
+export function gzipPortable(bytes: Uint8Array): Uint8Array {
+  return gzipSync(bytes, { mtime: 0 });
+}
+
+/** @throws {EdgelogError} MESSAGE_TOO_LARGE beyond `bytesMax`, INVALID_RECORD if it is not gzip. */
+export function gunzip(bytes: Uint8Array, bytesMax: number): Uint8Array {
+  if (nativeZlib === undefined) return gunzipPortable(bytes, bytesMax);
+  try {
+    return plainBytes(
+      nativeZlib.gunzipSync(bytes, { maxOutputLength: bytesMax, chunkSize: NATIVE_CHUNK_BYTES }),
+    );
+  } catch (error) {
+    throw isOutputLimit(error) ? tooMuchOutput(bytesMax) : malformed("gzip", String(error), error);
+  }
+}
+
+export function gunzipPortable(bytes: Uint8Array, bytesMax: number): Uint8Array {
+  const output = new OutputPieces(bytesMax);
+  try {
+    // Not gunzipSync: it allocates what the data's last four bytes ask for.
+    const stream = new Gunzip((piece) => output.add(piece));
+    for (let at = 0; at < bytes.length; at += PORTABLE_INPUT_PIECE_BYTES) {
+      const end = Math.min(at + PORTABLE_INPUT_PIECE_BYTES, bytes.length);
+      stream.push(bytes.subarray(at, end), end === bytes.length);
+    }
+  } catch (error) {
+    throw error instanceof EdgelogError ? error : malformed("gzip", String(error), error);
+  }
+  return output.joined();
+}

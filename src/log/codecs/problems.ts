@@ -1,0 +1,14 @@
+import { EdgelogError } from "../../model/errors.ts";
+
+export function tooMuchOutput(bytesMax: number): EdgelogError {
+  return new EdgelogError(
+    "MESSAGE_TOO_LARGE",
+    `the batch decompresses to more than ${bytesMax} bytes; read it as a raw batch instead`,
+  );
+}
+
+export function malformed(codec: string, what: string, cause?: unknown): EdgelogError {
+  return new EdgelogError("INVALID_RECORD", `the ${codec} data of the batch is malformed: ${what}`, {
+    cause,
+  });
+}

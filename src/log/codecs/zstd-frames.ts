@@ -1,0 +1,77 @@
+/**
+ * Walks Zstandard frames without decompressing them. A frame's header says how much memory its reader has to take, so it
+ * is held against the bound first; and decoders differ in what they do after the first frame, so they get one at a time.
+ */
+
+import { malformed, tooMuchOutput } from "./problems.ts";
+
+const FRAME_MAGIC = 0xfd2f_b528;
+const SKIPPABLE_MAGIC = 0x184d_2a50;
+const BLOCK_BYTES_MAX = 128 * 1024;
+const BLOCK_RLE = 1;
+const BLOCK_RESERVED = 3;
+
+/**
+ * Each frame that holds data, as a view.
+ * @throws {EdgelogError} INVALID_RECORD: no frame, cut short or reserved bits. MESSAGE_TOO_LARGE: its window or content is
+ *   larger than `bytesMax`.
+ */
+export function* zstdFrames(bytes: Uint8Array, bytesMax: number): Generator<Uint8Array, void, undefined> {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  try {
+    for (let at = 0; at < bytes.length; ) {
+      const magic = view.getUint32(at, true);
+      if (magic >>> 4 === SKIPPABLE_MAGIC >>> 4) {
+        at += 8 + view.getUint32(at + 4, true);
+        continue;
+      }
+      if (magic !== FRAME_MAGIC) throw malformed("zstd", "no frame begins where one should");
+      const end = frameEnd(view, at, bytesMax);
+      if (end > bytes.length) throw malformed("zstd", "it is cut short");
+      yield bytes.subarray(at, end);
+      at = end;
+    }
+  } catch (error) {
+    throw error instanceof RangeError ? malformed("zstd", "it is cut short", error) : error;
+  }
+}
+
+function frameEnd(view: DataView, start: number, bytesMax: number): number {
+  const descriptor = view.getUint8(start + 4);
+  const singleSegment = (descriptor & 0b10_0000) !== 0;
+  const hasChecksum = (descriptor & 0b100) !== 0;
+  if ((descriptor & 0b1000) !== 0) throw malformed("zstd", "a reserved bit is set");
+  if ((descriptor & 0b11) !== 0) throw malformed("zstd", "it needs a dictionary");
+  let at = start + 5;
+  if (!singleSegment) {
+    const window = view.getUint8(at++);
+    const base = 2 ** (10 + (window >>> 3));
+    if (base + (base / 8) * (window & 0b111) > bytesMax) throw tooMuchOutput(bytesMax);
+  }
+  switch (descriptor >>> 6) {
+    case 0:
+      if (singleSegment) at += 1;
+      break;
+    case 1:
+      at += 2;
+      break;
+    case 2:
+      if (view.getUint32(at, true) > bytesMax) throw tooMuchOutput(bytesMax);
+      at += 4;
+      break;
+    default:
+      if (view.getUint32(at + 4, true) > 0 || view.getUint32(at, true) > bytesMax) {
+        throw tooMuchOutput(bytesMax);
+      }
+      at += 8;
+  }
+  for (let last = false; !last; ) {
+    const header = view.getUint16(at, true) | (view.getUint8(at + 2) << 16);
+    last = (header & 1) === 1;
+    const type = (header >>> 1) & 0b11;
+    const size = header >>> 3;
+    if (type === BLOCK_RESERVED || size > BLOCK_BYTES_MAX) throw malformed("zstd", "a block cannot be");
+    at += 3 + (type === BLOCK_RLE ? 1 : size);
+  }
+  return at + (hasChecksum ? 4 : 0);
+}

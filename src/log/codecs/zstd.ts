@@ -1,0 +1,46 @@
+/** Zstandard (RFC 8878). Its frames are walked before anything is decompressed: see zstd-frames.ts. */
+
+import { Decompress } from "fzstd";
+import { EdgelogError } from "../../model/errors.ts";
+import { isOutputLimit, NATIVE_CHUNK_BYTES, nativeZlib, plainBytes } from "./native-zlib.ts";
+import { OutputPieces } from "./output-pieces.ts";
+import { malformed, tooMuchOutput } from "./problems.ts";
+import { zstdFrames } from "./zstd-frames.ts";
+
+/** undefined where the runtime cannot: only `node:zlib` compresses zstd. */
+export const zstd: ((bytes: Uint8Array) => Uint8Array) | undefined = nativeCompressor();
+
+function nativeCompressor(): typeof zstd {
+  const compress = nativeZlib?.zstdCompressSync;
+  return compress === undefined ? undefined : (bytes) => plainBytes(compress(bytes));
+}
+
+/** @throws {EdgelogError} MESSAGE_TOO_LARGE beyond `bytesMax`, INVALID_RECORD if it is not zstd. */
+export function unzstd(bytes: Uint8Array, bytesMax: number): Uint8Array {
+  const decompress = nativeZlib?.zstdDecompressSync;
+  if (decompress === undefined) return unzstdPortable(bytes, bytesMax);
+  const output = new OutputPieces(bytesMax);
+  // One frame at a time: the native function stops after the first.
+  for (const frame of zstdFrames(bytes, bytesMax)) {
+    try {
+      const options = { maxOutputLength: Math.max(output.room, 1), chunkSize: NATIVE_CHUNK_BYTES };
+      output.add(plainBytes(decompress(frame, options)));
+    } catch (error) {
+      if (error instanceof EdgelogError) throw error;
+      throw isOutputLimit(error) ? tooMuchOutput(bytesMax) : malformed("zstd", String(error), error);
+    }
+  }
+  return output.joined();
+}
+
+export function unzstdPortable(bytes: Uint8Array, bytesMax: number): Uint8Array {
+  const output = new OutputPieces(bytesMax);
+  for (const frame of zstdFrames(bytes, bytesMax)) {
+    try {
+      new Decompress((piece) => output.add(piece)).push(frame, true);
+    } catch (error) {
+      throw error instanceof EdgelogError ? error : malformed("zstd", String(error), error);
+    }
+  }
+  return output.joined();
+}
