@@ -52,7 +52,8 @@ export class Controller extends DurableObject<Env> implements ControllerRpc {
     });
     // An alarm that the platform has given up on is set again by whatever wakes the object next.
     void ctx.blockConcurrencyWhile(async () => {
-      if ((await ctx.storage.getAlarm()) === null) this.#setAlarm();
+      const isSet = (await ctx.storage.getAlarm()) !== null;
+      if (!isSet && this.#housekeeping.nextAtMs() !== undefined) this.#setAlarm();
     });
   }
 

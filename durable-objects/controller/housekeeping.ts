@@ -4,7 +4,6 @@ import {
   WALK_BACKOFF_MS_MAX,
   WALK_BACKOFF_MS_MIN,
   WALK_CONCURRENCY,
-  WALK_DESTROY_CALLS_MAX,
   WALK_STEP_PARTITIONS,
 } from "../../src/model/limits.ts";
 import { type PartitionAddress, placedPartitionAddress } from "../../src/model/partition-address.ts";
@@ -105,12 +104,9 @@ export class Housekeeping {
         this.#opened.learned(identity, walk.topicVersion);
         return true;
       }
-      for (let calls = 0; calls < WALK_DESTROY_CALLS_MAX; calls += 1) {
-        if (!(await this.#partitions.destroy(address))) continue;
-        this.#opened.forget(identity);
-        return true;
-      }
-      return false;
+      const isGone = await this.#partitions.destroy(address);
+      if (isGone) this.#opened.forget(identity);
+      return isGone;
     } catch (error) {
       console.warn(`could not ${walk.task} ${address.name}, will try again:`, error);
       return false;

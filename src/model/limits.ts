@@ -89,8 +89,6 @@ export const WALK_CONCURRENCY = 16;
 export const WALK_RUN_MS_MAX = 20 * SECOND_MS;
 /** A partition that has not answered by then has failed, for this time round. */
 export const WALK_CALL_MS_MAX = 60 * SECOND_MS;
-/** A partition is asked so often in a row to go on destroying itself. */
-export const WALK_DESTROY_CALLS_MAX = 32;
 /** When a walk goes on if the object is lost in the middle of it. */
 export const WALK_RESUME_MS = 5 * SECOND_MS;
 /** Between two rounds over partitions that failed: doubled every time, from the first to the second. */
