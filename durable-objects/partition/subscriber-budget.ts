@@ -25,6 +25,7 @@ export class UnsentBudget {
       admits: (bytes, outstanding) => account.bytes === 0 || outstanding + bytes <= this.free(),
       add: (bytes) => this.#move(account, bytes),
       free: () => this.free(),
+      isShort: () => this.free() < this.#bytesMax / 16,
     };
   }
 
@@ -49,6 +50,8 @@ export interface BudgetShare {
   add(bytes: number): void;
   /** Of the whole isolate; below zero while single frames have overshot. */
   free(): number;
+  /** Little is left: whoever holds some is asked to pay. */
+  isShort(): boolean;
 }
 
 /** The budget of this isolate. */

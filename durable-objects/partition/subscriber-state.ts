@@ -15,12 +15,10 @@ export interface SubscriberState {
   owed: number;
   /** What those take in memory, as they were framed. */
   unsent: number;
-  /** ms; when the subscriber last credited, or began to owe. */
-  creditedAtMs: number;
+  /** ms; when it was told to credit what it has consumed; 0: it need not, or has. */
+  dueSinceMs: number;
   /** It has been told that it has reached the log end. */
   caughtUp: boolean;
-  /** It has been told to credit what it consumed, and has not yet. */
-  creditDue: boolean;
 }
 
 export function newSubscriber(subscription: LeaderSubscription, offset: number): SubscriberState {
@@ -31,9 +29,8 @@ export function newSubscriber(subscription: LeaderSubscription, offset: number):
     credit: subscription.creditBytes,
     owed: 0,
     unsent: 0,
-    creditedAtMs: 0,
+    dueSinceMs: 0,
     caughtUp: false,
-    creditDue: false,
   };
 }
 
@@ -48,9 +45,8 @@ function isState(value: unknown): value is SubscriberState {
   return (
     isPartition(state.partition) &&
     (state.format === "binary" || state.format === "json" || state.format === "json-values") &&
-    [state.next, state.owed, state.unsent, state.creditedAtMs].every(isOffset) &&
+    [state.next, state.owed, state.unsent, state.dueSinceMs].every(isOffset) &&
     Number.isSafeInteger(state.credit) &&
-    typeof state.caughtUp === "boolean" &&
-    typeof state.creditDue === "boolean"
+    typeof state.caughtUp === "boolean"
   );
 }

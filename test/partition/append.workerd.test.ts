@@ -2,7 +2,16 @@ import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
 import { readBatchHeader } from "../../src/log/batch-header.ts";
 import { newTopicId } from "../../src/model/ids.ts";
-import { append, appended, batchOf, createTopic, leaderOf, offsetsIn, readLocal, valuesIn } from "./support.ts";
+import {
+  append,
+  appended,
+  batchOf,
+  createTopic,
+  leaderOf,
+  offsetsIn,
+  readLocal,
+  valuesIn,
+} from "./support.ts";
 
 describe("appending", () => {
   test("gives every record the next offset and returns it byte for byte", async () => {
@@ -23,7 +32,9 @@ describe("appending", () => {
     expect(answers.map((answer) => ("baseOffset" in answer ? answer.baseOffset : answer.error))).toEqual(
       Array.from({ length: 500 }, (_, i) => i),
     );
-    expect(valuesIn((await readLocal(topic)).batches)).toEqual(Array.from({ length: 500 }, (_, i) => `v${i}`));
+    expect(valuesIn((await readLocal(topic)).batches)).toEqual(
+      Array.from({ length: 500 }, (_, i) => `v${i}`),
+    );
     const rows = await runInDurableObject(stub, (_, { storage }) =>
       storage.sql.exec("SELECT count(*) AS rows FROM segment_0_0").one(),
     );
@@ -65,8 +76,12 @@ describe("appending", () => {
       "message.timestamp.after.max.ms": "1000",
       "message.timestamp.before.max.ms": "1000",
     });
-    expect(await append(topic, batchOf(["a"], Date.now() + 60_000))).toMatchObject({ error: "INVALID_TIMESTAMP" });
-    expect(await append(topic, batchOf(["a"], Date.now() - 60_000))).toMatchObject({ error: "INVALID_TIMESTAMP" });
+    expect(await append(topic, batchOf(["a"], Date.now() + 60_000))).toMatchObject({
+      error: "INVALID_TIMESTAMP",
+    });
+    expect(await append(topic, batchOf(["a"], Date.now() - 60_000))).toMatchObject({
+      error: "INVALID_TIMESTAMP",
+    });
   });
 
   test("a leader epoch that is not the partition's is refused", async () => {

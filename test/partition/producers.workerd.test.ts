@@ -29,7 +29,11 @@ describe("an idempotent producer", () => {
       topicVersion: topic.version,
       batch: batchOf(["a"], 1, { producerId: 7, producerEpoch: 0, baseSequence: 0 }),
     });
-    const answers = await Promise.all([stub.append(request()), stub.append(request()), stub.append(request())]);
+    const answers = await Promise.all([
+      stub.append(request()),
+      stub.append(request()),
+      stub.append(request()),
+    ]);
     expect(answers).toEqual([answers[0], answers[0], answers[0]]);
     expect(valuesIn((await readLocal(topic)).batches)).toEqual(["a"]);
   });

@@ -35,24 +35,41 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
 /** A batch of records with these values; all of them have one timestamp. */
-export function batchOf(values: readonly string[], timestamp = Date.now(), producer: ProducerFields = {}): Uint8Array {
+export function batchOf(
+  values: readonly string[],
+  timestamp = Date.now(),
+  producer: ProducerFields = {},
+): Uint8Array {
   return encodeBatch(
     values.map((value) => ({ timestamp, key: null, value: encoder.encode(value) })),
     producer,
   );
 }
 
-export async function append(topic: Topic, batch: Uint8Array, partition = 0): Promise<AppendResult | Failure> {
+export async function append(
+  topic: Topic,
+  batch: Uint8Array,
+  partition = 0,
+): Promise<AppendResult | Failure> {
   return leaderOf(topic, partition).append({ topicVersion: topic.version, batch });
 }
 
-export async function appended(topic: Topic, values: readonly string[], timestamp?: number): Promise<AppendResult> {
+export async function appended(
+  topic: Topic,
+  values: readonly string[],
+  timestamp?: number,
+): Promise<AppendResult> {
   return unwrap(await append(topic, batchOf(values, timestamp)));
 }
 
 /** A read that must be answered from the leader itself. */
 export async function readLocal(topic: Topic, request: Partial<ReadRequest> = {}): Promise<LocalRead> {
-  const read = await leaderOf(topic).read({ topicVersion: topic.version, offset: 0, maxBytes: 1_000_000, ...request });
+  const read = await leaderOf(topic).read({
+    topicVersion: topic.version,
+    offset: 0,
+    maxBytes: 1_000_000,
+    ...request,
+  });
   if (isFailure(read)) throw new Error(`${read.error}: ${read.message}`);
   if (read.kind !== "local") throw new Error(`the read was answered by a ${read.kind} range`);
   return read;

@@ -1,0 +1,184 @@
+/** Data frames, encoded once for every socket at the same position. */
+
+import { decodeBatches } from "../../src/log/batch.ts";
+import { batchHeaders } from "../../src/log/batch-header.ts";
+import { EdgelogError, type Failure, failure } from "../../src/model/errors.ts";
+import {
+  SUBSCRIBER_FRAME_BYTES_MAX,
+  SUBSCRIBER_FRAME_CACHE_BYTES_MAX,
+  SUBSCRIBER_JSON_FRAME_CHARS_MAX,
+} from "../../src/model/limits.ts";
+import { encodeFrame, type FramePosition } from "../../src/subscribe/frame.ts";
+import type { FrameFormat } from "../../src/subscribe/leader-request.ts";
+import { encodeRecordsMessage } from "../../src/subscribe/protocol.ts";
+import { recordToJsonText } from "../../src/subscribe/record-json.ts";
+import type { SubscriberLog } from "./subscriber-log.ts";
+
+export interface SubscriberFrame {
+  /** The position after it. */
+  readonly next: number;
+  /** What it costs in credit: the bytes of the batches it was made of. */
+  readonly batchBytes: number;
+  readonly data: string | Uint8Array;
+  /** What it takes in memory, roughly. */
+  readonly size: number;
+  /** There was more, which did not fit: a frame made now would be the same. */
+  readonly isFull: boolean;
+}
+
+export type FrameProblem = "remote" | "out_of_range" | Failure;
+
+/** The frames made last in this isolate. An entry is a fact about the log, so it never becomes wrong, only small. */
+export class FrameCache {
+  readonly #bytesMax: number;
+  readonly #frames = new Map<string, SubscriberFrame>();
+  #bytes = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  get(key: string): SubscriberFrame | undefined {
+    return this.#frames.get(key);
+  }
+
+  set(key: string, frame: SubscriberFrame): void {
+    this.#bytes += frame.size - (this.#frames.get(key)?.size ?? 0);
+    this.#frames.delete(key);
+    this.#frames.set(key, frame);
+    for (const [oldest, { size }] of this.#frames) {
+      if (this.#bytes <= this.#bytesMax) return;
+      this.#frames.delete(oldest);
+      this.#bytes -= size;
+    }
+  }
+}
+
+const isolateFrames = new FrameCache(SUBSCRIBER_FRAME_CACHE_BYTES_MAX);
+let sourcesMade = 0;
+
+export class SubscriberFrames {
+  readonly #log: SubscriberLog;
+  readonly #cache: FrameCache;
+  readonly #prefix = `${sourcesMade++}/`;
+  /** Bytes of frames encoded, not taken from the cache: what a turn's work is measured by. */
+  encodedBytes = 0;
+
+  constructor(log: SubscriberLog, cache: FrameCache = isolateFrames) {
+    this.#log = log;
+    this.#cache = cache;
+  }
+
+  /** The frame for a subscriber who is behind the log end and has credit (above zero). */
+  frame(
+    partition: number,
+    format: FrameFormat,
+    from: number,
+    credit: number,
+  ): SubscriberFrame | FrameProblem {
+    if (from < this.#log.logStartOffset()) return "out_of_range";
+    const whole = this.#cached(format, from, SUBSCRIBER_FRAME_BYTES_MAX);
+    if (whole !== undefined && whole.batchBytes <= credit) return whole;
+    // Sockets with about the same credit share a frame: it is made for the power of two below.
+    const maxBytes =
+      credit >= SUBSCRIBER_FRAME_BYTES_MAX ? SUBSCRIBER_FRAME_BYTES_MAX : 2 ** Math.floor(Math.log2(credit));
+    return this.#cached(format, from, maxBytes) ?? this.#make({ partition, format, from, maxBytes });
+  }
+
+  #cached(format: FrameFormat, from: number, maxBytes: number): SubscriberFrame | undefined {
+    const frame = this.#cache.get(this.#key(format, from, maxBytes));
+    return frame?.isFull || frame?.next === this.#log.logEndOffset() ? frame : undefined;
+  }
+
+  #key(format: FrameFormat, from: number, maxBytes: number): string {
+    return `${this.#prefix}${format}/${from}/${maxBytes}`;
+  }
+
+  #make(wanted: FrameWanted): SubscriberFrame | FrameProblem {
+    const { partition, format, from, maxBytes } = wanted;
+    const batches = this.#log.readLocal(from, maxBytes);
+    if (typeof batches === "string") return batches;
+    const highWatermark = this.#log.logEndOffset();
+    let next = from;
+    for (const { header } of batchHeaders(batches)) next = header.nextOffset;
+    if (next <= from) return failure("UNKNOWN_SERVER_ERROR", `Nothing was read at offset ${from}.`);
+    const position = { partition, from, next, highWatermark };
+    const frame = format === "binary" ? binaryFrame(position, batches) : jsonFrame(position, batches, format);
+    if ("error" in frame) return frame;
+    this.encodedBytes += frame.size;
+    this.#cache.set(this.#key(format, from, maxBytes), frame);
+    return frame;
+  }
+}
+
+interface FrameWanted {
+  readonly partition: number;
+  readonly format: FrameFormat;
+  readonly from: number;
+  readonly maxBytes: number;
+}
+
+function binaryFrame(position: FramePosition, batches: Uint8Array): SubscriberFrame {
+  const data = encodeFrame({ ...position, batches });
+  return {
+    next: position.next,
+    batchBytes: batches.length,
+    data,
+    size: data.length,
+    isFull: position.next < position.highWatermark,
+  };
+}
+
+/**
+ * Records of a batch may expand a thousandfold, so the text is bounded too: it then ends in the middle of a batch, and the
+ * next frame begins there, with the same batch.
+ */
+function jsonFrame(
+  position: FramePosition,
+  batches: Uint8Array,
+  format: "json" | "json-values",
+): SubscriberFrame | Failure {
+  const options = format === "json-values" ? ({ value: "json" } as const) : {};
+  const texts: string[] = [];
+  let chars = 0;
+  let next = position.next;
+  try {
+    for (const record of decodeBatches(batches)) {
+      if (record.offset < position.from) continue;
+      const rawBytes = (record.key?.length ?? 0) + (record.value?.length ?? 0);
+      if (rawBytes > SUBSCRIBER_JSON_FRAME_CHARS_MAX) return tooLarge(record.offset, rawBytes);
+      const text = recordToJsonText(record, options);
+      if (text.length > SUBSCRIBER_JSON_FRAME_CHARS_MAX && texts.length === 0) {
+        return tooLarge(record.offset, text.length);
+      }
+      if (chars + text.length > SUBSCRIBER_JSON_FRAME_CHARS_MAX) {
+        next = record.offset;
+        break;
+      }
+      texts.push(text);
+      chars += text.length;
+    }
+  } catch (error) {
+    if (error instanceof EdgelogError) return error.toFailure();
+    throw error;
+  }
+  const batchBytes = next === position.next ? batches.length : bytesBefore(batches, next);
+  const data = encodeRecordsMessage({ ...position, next }, batchBytes, texts.join(","));
+  return { next, batchBytes, data, size: data.length, isFull: next < position.highWatermark };
+}
+
+/** The bytes of all batches that begin before the offset. */
+function bytesBefore(batches: Uint8Array, offset: number): number {
+  let bytes = 0;
+  for (const { header } of batchHeaders(batches)) {
+    if (header.baseOffset < offset) bytes += header.sizeInBytes;
+  }
+  return bytes;
+}
+
+function tooLarge(offset: number, size: number): Failure {
+  return failure(
+    "MESSAGE_TOO_LARGE",
+    `The record at offset ${offset} takes ${size} bytes, more than a JSON message may have (${SUBSCRIBER_JSON_FRAME_CHARS_MAX}); read it by the binary subprotocol.`,
+  );
+}
