@@ -7,19 +7,19 @@ const R = 24;
 /** Kafka's murmur2 of the bytes, a signed 32-bit number. */
 export function murmur2(bytes: Uint8Array): number {
   const { length } = bytes;
-  const byte = (index: number) => bytes[index] ?? 0;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, length);
   let hash = SEED ^ length;
   const wholeWords = length & ~3;
   for (let at = 0; at < wholeWords; at += 4) {
-    let word = byte(at) | (byte(at + 1) << 8) | (byte(at + 2) << 16) | (byte(at + 3) << 24);
+    let word = view.getInt32(at, true);
     word = Math.imul(word, M);
     word ^= word >>> R;
     hash = Math.imul(hash, M) ^ Math.imul(word, M);
   }
   const left = length - wholeWords;
-  if (left === 3) hash ^= byte(wholeWords + 2) << 16;
-  if (left >= 2) hash ^= byte(wholeWords + 1) << 8;
-  if (left >= 1) hash = Math.imul(hash ^ byte(wholeWords), M);
+  if (left === 3) hash ^= (bytes[wholeWords + 2] ?? 0) << 16;
+  if (left >= 2) hash ^= (bytes[wholeWords + 1] ?? 0) << 8;
+  if (left >= 1) hash = Math.imul(hash ^ (bytes[wholeWords] ?? 0), M);
   hash ^= hash >>> 13;
   hash = Math.imul(hash, M);
   return hash ^ (hash >>> 15);
