@@ -435,10 +435,13 @@ export class PartitionLeader {
   }
 
   async #prepareRead(request: PartitionRequest): Promise<Failure | undefined> {
-    const refused = (await this.#catchUp(request)) ?? this.#epochProblem(request);
-    // An object that the platform has replaced must not claim where the log ends.
-    if (refused === undefined && this.isOpen) this.store.confirmUniqueness();
-    return refused;
+    return (await this.#catchUp(request)) ?? this.#epochProblem(request) ?? this.confirmLeadership();
+  }
+
+  /** For whoever is about to say where the log ends: an object that the platform has replaced must not. */
+  confirmLeadership(): Failure | undefined {
+    if (this.isOpen && !this.#gone) this.store.confirmUniqueness();
+    return this.#goneProblem();
   }
 
   #epochProblem({ leaderEpoch }: PartitionRequest): Failure | undefined {

@@ -1,8 +1,9 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../../src/env.ts";
-import type { Failure } from "../../src/model/errors.ts";
+import { type Failure, failure, isFailure } from "../../src/model/errors.ts";
 import { parsePartitionObjectName } from "../../src/model/ids.ts";
 import { ALARM_RETRY_MS } from "../../src/model/limits.ts";
+import { refusal } from "../../src/subscribe/refusal.ts";
 import { partitionObjectPrefix } from "../../src/tier/segment-object.ts";
 import { CONTROLLER_NAME } from "../controller/rpc.ts";
 import { Housekeeping } from "./housekeeping.ts";
@@ -25,6 +26,9 @@ import type {
   ReadResult,
 } from "./rpc.ts";
 import type { Clock, LogStorage, SqlRow, SqlValue } from "./storage.ts";
+import type { SubscriberLog } from "./subscriber-log.ts";
+import { hibernatableSockets } from "./subscriber-sockets.ts";
+import { Subscribers } from "./subscribers.ts";
 import { isolateTailCache } from "./tail-cache.ts";
 
 const CLOCK: Clock = { now: () => Date.now() };
@@ -36,6 +40,7 @@ const CLOCK: Clock = { now: () => Date.now() };
 export class PartitionLog extends DurableObject<Env> implements PartitionRpc {
   readonly #leader: PartitionLeader;
   readonly #housekeeping: Housekeeping;
+  readonly #subscribers: Subscribers;
   /** The alarm as last set by this instance; undefined: not known, or in the past. */
   #alarmAtMs: number | undefined;
   #alarmRun: Promise<void> | undefined;
@@ -53,9 +58,10 @@ export class PartitionLog extends DurableObject<Env> implements PartitionRpc {
       tailCache: isolateTailCache,
       openPartition: (opened) => this.#controller().openPartition(opened),
       topicById: (topicId) => this.#controller().topicById(topicId),
-      logEndMoved: () => {},
+      logEndMoved: () => this.#subscribers.logEndMoved(),
       housekeepingDue: (atMs) => this.#wakeBy(storage, atMs),
     });
+    this.#subscribers = new Subscribers(subscriberLog(this.#leader), hibernatableSockets(ctx));
     this.#housekeeping = new Housekeeping(this.#leader, env.SEGMENTS, storage, CLOCK);
     void this.#restoreAlarm();
   }
@@ -80,12 +86,31 @@ export class PartitionLog extends DurableObject<Env> implements PartitionRpc {
     return this.#leader.offsetForLeaderEpoch(request);
   }
 
-  describe(request: PartitionRequest): Promise<PartitionDescription | Failure> {
-    return this.#leader.describe(request);
+  async describe(request: PartitionRequest): Promise<PartitionDescription | Failure> {
+    const description = await this.#leader.describe(request);
+    return isFailure(description) ? description : { ...description, subscribers: this.#subscribers.count() };
   }
 
   activeProducers(request: PartitionRequest): Promise<ActiveProducer[] | Failure> {
     return this.#leader.activeProducers(request);
+  }
+
+  /** WebSockets only: subscriptions and notices, see src/subscribe/leader-request.ts. */
+  override fetch(request: Request): Response {
+    const refused = this.#leader.confirmLeadership();
+    return refused === undefined ? this.#subscribers.accept(request) : refusal(refused);
+  }
+
+  override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): void {
+    this.#subscribers.message(socket, message);
+  }
+
+  override webSocketClose(socket: WebSocket): void {
+    this.#subscribers.close(socket);
+  }
+
+  override webSocketError(socket: WebSocket): void {
+    this.#subscribers.close(socket);
   }
 
   configure(topicVersion: number): Promise<void> {
@@ -94,6 +119,7 @@ export class PartitionLog extends DurableObject<Env> implements PartitionRpc {
 
   async destroy(): Promise<boolean> {
     this.#leader.retire();
+    this.#subscribers.closeAll(failure("UNKNOWN_TOPIC_ID", "the topic has been deleted"));
     try {
       await this.#alarmRun;
       await deleteObjects(this.env.SEGMENTS, partitionObjectPrefix(this.#leader.identity));
@@ -148,6 +174,20 @@ export class PartitionLog extends DurableObject<Env> implements PartitionRpc {
   #controller() {
     return this.env.CONTROLLER.get(this.env.CONTROLLER.idFromName(CONTROLLER_NAME));
   }
+}
+
+function subscriberLog(leader: PartitionLeader): SubscriberLog {
+  const { log } = leader;
+  return {
+    logStartOffset: () => log.logStartOffset,
+    logEndOffset: () => log.logEndOffset,
+    bounds: () => leader.bounds(),
+    earliestLocalOffset: () => log.earliestLocalOffset(),
+    readLocal(offset, maxBytes) {
+      const found = log.read(offset, maxBytes);
+      return found instanceof Uint8Array || found === "out_of_range" ? found : "remote";
+    },
+  };
 }
 
 function platformStorage(ctx: DurableObjectState): LogStorage {
