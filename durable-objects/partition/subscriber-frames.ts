@@ -2,6 +2,7 @@
 
 import { decodeBatches } from "../../src/log/batch.ts";
 import { batchHeaders } from "../../src/log/batch-header.ts";
+import type { LogRecord } from "../../src/log/record.ts";
 import { EdgelogError, type Failure, failure } from "../../src/model/errors.ts";
 import {
   SUBSCRIBER_FRAME_BYTES_MAX,
@@ -69,19 +70,17 @@ export class SubscriberFrames {
     this.#cache = cache;
   }
 
-  /** The frame for a subscriber who is behind the log end and has credit (above zero). */
-  frame(
-    partition: number,
-    format: FrameFormat,
-    from: number,
-    credit: number,
-  ): SubscriberFrame | FrameProblem {
+  /** The frame for a subscriber who is behind the log end: at most so many bytes (above zero), but at least a batch. */
+  frame(subscriber: SubscriberPosition, bytesMax: number): SubscriberFrame | FrameProblem {
+    const { partition, format, next: from } = subscriber;
     if (from < this.#log.logStartOffset()) return "out_of_range";
     const whole = this.#cached(format, from, SUBSCRIBER_FRAME_BYTES_MAX);
-    if (whole !== undefined && whole.batchBytes <= credit) return whole;
-    // Sockets with about the same credit share a frame: it is made for the power of two below.
+    if (whole !== undefined && whole.batchBytes <= bytesMax) return whole;
+    // Sockets with about the same room share a frame: it is made for the power of two below.
     const maxBytes =
-      credit >= SUBSCRIBER_FRAME_BYTES_MAX ? SUBSCRIBER_FRAME_BYTES_MAX : 2 ** Math.floor(Math.log2(credit));
+      bytesMax >= SUBSCRIBER_FRAME_BYTES_MAX
+        ? SUBSCRIBER_FRAME_BYTES_MAX
+        : 2 ** Math.floor(Math.log2(bytesMax));
     return this.#cached(format, from, maxBytes) ?? this.#make({ partition, format, from, maxBytes });
   }
 
@@ -109,6 +108,12 @@ export class SubscriberFrames {
     this.#cache.set(this.#key(format, from, maxBytes), frame);
     return frame;
   }
+}
+
+export interface SubscriberPosition {
+  readonly partition: number;
+  readonly format: FrameFormat;
+  readonly next: number;
 }
 
 interface FrameWanted {
@@ -145,7 +150,7 @@ function jsonFrame(
   try {
     for (const record of decodeBatches(batches)) {
       if (record.offset < position.from) continue;
-      const rawBytes = (record.key?.length ?? 0) + (record.value?.length ?? 0);
+      const rawBytes = bytesOf(record);
       if (rawBytes > SUBSCRIBER_JSON_FRAME_CHARS_MAX) return tooLarge(record.offset, rawBytes);
       const text = recordToJsonText(record, options);
       if (text.length > SUBSCRIBER_JSON_FRAME_CHARS_MAX && texts.length === 0) {
@@ -165,6 +170,12 @@ function jsonFrame(
   const batchBytes = next === position.next ? batches.length : bytesBefore(batches, next);
   const data = encodeRecordsMessage({ ...position, next }, batchBytes, texts.join(","));
   return { next, batchBytes, data, size: data.length, isFull: next < position.highWatermark };
+}
+
+function bytesOf({ key, value, headers }: LogRecord): number {
+  let bytes = (key?.length ?? 0) + (value?.length ?? 0);
+  for (const header of headers) bytes += header.key.length + (header.value?.length ?? 0);
+  return bytes;
 }
 
 /** The bytes of all batches that begin before the offset. */

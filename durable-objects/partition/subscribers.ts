@@ -142,12 +142,17 @@ export class Subscribers {
 
   /** The leader's, after each flush and in the same turn: the output gate holds what is sent until it is durable. */
   logEndMoved(): void {
-    for (const socket of this.#noticeSockets()) this.#notify(socket);
-    for (const subscriber of this.#known().values()) {
-      if (subscriber.state.credit > 0) this.#queue.add(subscriber);
+    try {
+      for (const socket of this.#noticeSockets()) this.#notify(socket);
+      for (const subscriber of this.#known().values()) {
+        if (subscriber.state.credit > 0) this.#queue.add(subscriber);
+      }
+      if (this.#share.isShort()) this.#demandCredit();
+      this.#run();
+    } catch (error) {
+      // It would fail the append, which has nothing to do with it.
+      console.error(`subscribers were not served: ${String(error)}`);
     }
-    if (this.#share.isShort()) this.#demandCredit();
-    this.#run();
   }
 
   /** A message came in on one of the sockets. */
@@ -156,16 +161,9 @@ export class Subscribers {
     // Notice sockets have nothing to say, and a closed one may still have had a message under way.
     if (subscriber === undefined) return;
     const message = parseClientMessage(data);
-    if (isFailure(message)) return this.#end(subscriber, message);
-    if (message.type === "subscribe") {
-      const { partition } = subscriber.state;
-      const advice = "to subscribe by message, open a socket without partition= and offset=";
-      return this.#end(
-        subscriber,
-        failure("INVALID_REQUEST", `This socket carries partition ${partition}; ${advice}.`),
-      );
-    }
-    this.#credit(subscriber, message.bytes);
+    if (isFailure(message)) this.#end(subscriber, message);
+    else if (message.type === "credit") this.#credit(subscriber, message.bytes);
+    else this.#end(subscriber, ONE_PARTITION);
     this.#run();
   }
 
@@ -244,7 +242,13 @@ export class Subscribers {
     if (state.credit <= 0 || state.next === this.#log.logEndOffset()) return "done";
     // The runtime's own queue; its length is the credit, unless a client credits what it never took.
     if (socket.bufferedAmount > SUBSCRIBER_CREDIT_BYTES_MAX) return "done";
-    const frame = this.#frames.frame(state.partition, state.format, state.next, state.credit);
+    const room = this.#share.free() - state.unsent;
+    if (room <= 0 && state.unsent > 0) {
+      // It has more than its part already: its own credit will put it back into the queue.
+      this.#askForCredit(subscriber);
+      return "done";
+    }
+    const frame = this.#frames.frame(state, Math.min(state.credit, Math.max(room, 1)));
     if (frame === "remote") {
       this.#leave(subscriber, CLOSE_RESUME, resumeReason(state.next));
       return "done";
@@ -259,7 +263,6 @@ export class Subscribers {
     }
     if (!this.#share.admits(frame.size, state.unsent)) {
       if (state.unsent === 0) return "no memory";
-      // It takes more than its part already: its own credit will put it back into the queue.
       this.#askForCredit(subscriber);
       return "done";
     }
@@ -285,7 +288,8 @@ export class Subscribers {
     const { state } = subscriber;
     if (state.credit + bytes > SUBSCRIBER_CREDIT_BYTES_MAX) {
       const problem = `credit may add up to ${SUBSCRIBER_CREDIT_BYTES_MAX} bytes; this socket has ${state.credit} left.`;
-      return this.#end(subscriber, failure("INVALID_REQUEST", problem));
+      this.#end(subscriber, failure("INVALID_REQUEST", problem));
+      return;
     }
     const paid = Math.min(bytes, state.owed);
     const freed = paid === state.owed ? state.unsent : Math.floor((state.unsent * paid) / state.owed);
@@ -396,6 +400,10 @@ export class Subscribers {
   }
 }
 
+const ONE_PARTITION = failure(
+  "INVALID_REQUEST",
+  "This socket carries the partition it was opened for; to subscribe by message, open one without partition= and offset=.",
+);
 const STALLED = failure(
   "THROTTLING_QUOTA_EXCEEDED",
   "Credit was asked for and did not come while others waited for memory; reconnect and resume.",
