@@ -18,10 +18,12 @@ import type {
   ConfigChanges,
   ControllerRpc,
   CreateTopicRequest,
+  IssuedTicket,
   ListTopicsRequest,
   ProducerIdBlock,
 } from "./rpc.ts";
 import { type ControllerStorage, createTables } from "./storage.ts";
+import { Tickets } from "./tickets.ts";
 import { Topics } from "./topics.ts";
 
 /**
@@ -35,6 +37,7 @@ export class Controller extends DurableObject<Env> implements ControllerRpc {
   readonly #topics: Topics;
   readonly #opened: OpenedPartitions;
   readonly #housekeeping: Housekeeping;
+  readonly #tickets: Tickets;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -46,6 +49,7 @@ export class Controller extends DurableObject<Env> implements ControllerRpc {
     this.#settings = new ClusterSettings(this.#storage);
     this.#topics = new Topics(this.#storage, this.#clock);
     this.#opened = new OpenedPartitions(this.#storage);
+    this.#tickets = new Tickets(this.#storage, this.#clock);
     this.#housekeeping = new Housekeeping(this.#storage, this.#clock, this.#topics, this.#opened, {
       configure: (address, version) => inTime(this.#partition(address).configure(version)),
       destroy: (address) => inTime(this.#partition(address).destroy()),
@@ -58,7 +62,11 @@ export class Controller extends DurableObject<Env> implements ControllerRpc {
   }
 
   async describeCluster(): Promise<ClusterDescription> {
-    return { clusterId: this.#settings.clusterId(), topics: this.#topics.count() };
+    return {
+      clusterId: this.#settings.clusterId(),
+      topics: this.#topics.count(),
+      partitions: this.#topics.partitionCount(),
+    };
   }
 
   async createTopic(request: CreateTopicRequest): Promise<Topic | Failure> {
@@ -133,6 +141,14 @@ export class Controller extends DurableObject<Env> implements ControllerRpc {
 
   async allocateProducerIds(): Promise<ProducerIdBlock> {
     return this.#settings.allocateProducerIds();
+  }
+
+  async issueTicket(): Promise<IssuedTicket | Failure> {
+    return this.#tickets.issue();
+  }
+
+  async redeemTicket(ticket: string): Promise<boolean> {
+    return this.#tickets.redeem(ticket);
   }
 
   /** Never throws: the platform gives up an alarm that has failed six times. */

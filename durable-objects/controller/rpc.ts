@@ -34,6 +34,15 @@ export interface ClusterDescription {
   /** Kafka's cluster id: a Uuid as 22 characters of base64url. */
   readonly clusterId: string;
   readonly topics: number;
+  /** Of all topics together. */
+  readonly partitions: number;
+}
+
+/** What a browser shows instead of a header that it cannot set. */
+export interface IssuedTicket {
+  /** 43 characters of base64url. */
+  readonly ticket: string;
+  readonly expiresAtMs: number;
 }
 
 /** The RPC methods of the Durable Object class `Controller`. */
@@ -53,4 +62,7 @@ export interface ControllerRpc {
   /** The partitions of a topic that have ever been written to, in order. */
   openedPartitions(topicId: TopicId, after: number, limit: number): Promise<number[]>;
   allocateProducerIds(): Promise<ProducerIdBlock>;
+  issueTicket(): Promise<IssuedTicket | Failure>;
+  /** True the first time within the ticket's life, whichever isolate asks. */
+  redeemTicket(ticket: string): Promise<boolean>;
 }

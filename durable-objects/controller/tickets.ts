@@ -2,50 +2,43 @@
 
 import { type Failure, failure } from "../../src/model/errors.ts";
 import { TICKET_TTL_MS, TICKETS_MAX } from "../../src/model/limits.ts";
-
-export interface IssuedTicket {
-  /** 43 characters of base64url. */
-  readonly ticket: string;
-  readonly expiresAtMs: number;
-}
+import type { Clock } from "../partition/storage.ts";
+import type { IssuedTicket } from "./rpc.ts";
+import type { ControllerStorage } from "./storage.ts";
 
 export class Tickets {
-  readonly #sql: SqlStorage;
-  readonly #now: () => number;
+  readonly #storage: ControllerStorage;
+  readonly #clock: Clock;
 
-  constructor(sql: SqlStorage, now: () => number = Date.now) {
-    this.#sql = sql;
-    this.#now = now;
-    sql.exec(
-      "CREATE TABLE IF NOT EXISTS tickets (ticket TEXT PRIMARY KEY, expires_at_ms INTEGER NOT NULL) WITHOUT ROWID",
+  constructor(storage: ControllerStorage, clock: Clock) {
+    this.#storage = storage;
+    this.#clock = clock;
+    storage.exec(
+      "CREATE TABLE IF NOT EXISTS tickets(ticket TEXT PRIMARY KEY, expires_at_ms INTEGER NOT NULL) WITHOUT ROWID",
     );
   }
 
   /** THROTTLING_QUOTA_EXCEEDED while TICKETS_MAX are outstanding. */
   issue(): IssuedTicket | Failure {
-    const now = this.#now();
-    this.#sql.exec("DELETE FROM tickets WHERE expires_at_ms <= ?", now);
-    const { outstanding } = this.#sql
-      .exec<{ outstanding: number }>("SELECT count(*) AS outstanding FROM tickets")
-      .one();
-    if (outstanding >= TICKETS_MAX) {
+    const now = this.#clock.now();
+    this.#storage.exec("DELETE FROM tickets WHERE expires_at_ms <= ?", now);
+    const [counted] = this.#storage.exec("SELECT count(*) AS outstanding FROM tickets");
+    if (Number(counted?.outstanding) >= TICKETS_MAX) {
       return failure(
         "THROTTLING_QUOTA_EXCEEDED",
-        `${outstanding} tickets are outstanding; they expire after ${TICKET_TTL_MS / 1_000} s, try again then`,
+        `${TICKETS_MAX} tickets are outstanding; each expires after ${TICKET_TTL_MS / 1_000} s, try again then`,
       );
     }
     const ticket = randomText();
     const expiresAtMs = now + TICKET_TTL_MS;
-    this.#sql.exec("INSERT INTO tickets (ticket, expires_at_ms) VALUES (?, ?)", ticket, expiresAtMs);
+    this.#storage.exec("INSERT INTO tickets(ticket, expires_at_ms) VALUES (?, ?)", ticket, expiresAtMs);
     return { ticket, expiresAtMs };
   }
 
   /** True the first time, if it has not expired. */
   redeem(ticket: string): boolean {
-    const [row] = this.#sql
-      .exec<{ expires_at_ms: number }>("DELETE FROM tickets WHERE ticket = ? RETURNING expires_at_ms", ticket)
-      .toArray();
-    return row !== undefined && row.expires_at_ms > this.#now();
+    const [row] = this.#storage.exec("DELETE FROM tickets WHERE ticket = ? RETURNING expires_at_ms", ticket);
+    return row !== undefined && Number(row.expires_at_ms) > this.#clock.now();
   }
 }
 

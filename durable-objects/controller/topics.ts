@@ -61,6 +61,12 @@ export class Topics {
     return integer(row, "topics");
   }
 
+  /** Of all topics together. */
+  partitionCount(): number {
+    const [row = {}] = this.#storage.exec("SELECT coalesce(sum(partitions), 0) AS partitions FROM topics");
+    return integer(row, "partitions");
+  }
+
   /**
    * INVALID_TOPIC_EXCEPTION for an illegal name and for one that differs from another topic's only in "." and "_",
    * TOPIC_ALREADY_EXISTS, INVALID_PARTITIONS, INVALID_CONFIG, POLICY_VIOLATION when there are too many topics.
