@@ -13,6 +13,7 @@ import { bundleWorker, PACKAGE_ROOT } from "./bundle.ts";
 import { type DataDir, lockDataDir } from "./data-dir.ts";
 import { CliError, UsageError } from "./errors.ts";
 import { loadPeer } from "./peers.ts";
+import { withoutSignalHandlers } from "./signals.ts";
 
 export interface PlatformOptions {
   /** Address to listen on. Anything but loopback demands a `rootToken`. Default 127.0.0.1 */
@@ -110,32 +111,31 @@ async function startRuntime(parts: RuntimeParts): Promise<Miniflare> {
   const { unstable_getMiniflareWorkerOptions } = await loadPeer("wrangler", () => import("wrangler"));
   const { workerOptions } = unstable_getMiniflareWorkerOptions(join(PACKAGE_ROOT, "wrangler.toml"));
   const { host, httpPort, tcpPorts } = parts.listeners;
-  const runtime = new Miniflare(
-    convertV4MiniflareOptions({
-      // The port of miniflare's own entry Worker; ours is reached without that detour.
-      host: "127.0.0.1",
-      port: 0,
-      log: new NoOpLog(),
-      handleStructuredLogs: (entry) => logEntry(entry, parts.quiet),
-      cf: false,
-      telemetry: { enabled: false },
-      unsafeObservability: false,
-      unsafeLocalExplorer: false,
-      resourcePersistencePath: parts.dataDir.path,
-      unsafeRuntimeEnv: await dieWithParent(parts.dataDir),
-      workers: [
-        {
-          ...workerOptions,
-          name: "edgelog",
-          modules: [{ type: "ESModule", path: join(PACKAGE_ROOT, "worker.js"), contents: parts.code }],
-          modulesRoot: PACKAGE_ROOT,
-          bindings: { ...declaredVars(workerOptions.bindings), ...parts.bindings },
-          unsafeDirectSockets: [{ host, port: httpPort }],
-          connectHandlers: tcpPorts.map((port) => ({ protocol: "tcp", port, address: host })),
-        },
-      ],
-    }),
-  );
+  const options = convertV4MiniflareOptions({
+    // The port of miniflare's own entry Worker; ours is reached without that detour.
+    host: "127.0.0.1",
+    port: 0,
+    log: new NoOpLog(),
+    handleStructuredLogs: (entry) => logEntry(entry, parts.quiet),
+    cf: false,
+    telemetry: { enabled: false },
+    unsafeObservability: false,
+    unsafeLocalExplorer: false,
+    resourcePersistencePath: parts.dataDir.path,
+    unsafeRuntimeEnv: await dieWithParent(parts.dataDir),
+    workers: [
+      {
+        ...workerOptions,
+        name: "edgelog",
+        modules: [{ type: "ESModule", path: join(PACKAGE_ROOT, "worker.js"), contents: parts.code }],
+        modulesRoot: PACKAGE_ROOT,
+        bindings: { ...declaredVars(workerOptions.bindings), ...parts.bindings },
+        unsafeDirectSockets: [{ host, port: httpPort }],
+        connectHandlers: tcpPorts.map((port) => ({ protocol: "tcp", port, address: host })),
+      },
+    ],
+  });
+  const runtime = withoutSignalHandlers(() => new Miniflare(options));
   try {
     await runtime.ready;
     return runtime;

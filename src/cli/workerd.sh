@@ -7,4 +7,6 @@ echo $$ >"$EDGELOG_WORKERD_PID_FILE" || exit 1
   cat <&3 >/dev/null
   [ "$(cat "$EDGELOG_WORKERD_PID_FILE")" = $$ ] && kill -9 $$
 ) >/dev/null 2>&1 &
+# Ctrl-C in a terminal reaches every process of the group; when this one ends is its parent's decision.
+trap "" INT HUP
 exec "$EDGELOG_WORKERD" "$@"

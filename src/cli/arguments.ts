@@ -1,0 +1,41 @@
+/** Parsers of option values: a wrong one is a usage error that says what would be right. */
+
+import { InvalidArgumentError } from "commander";
+
+export function integerBetween(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (/^-?\d+$/.test(text) && value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`Give a whole number from ${min} to ${max}.`);
+  };
+}
+
+/** 0 takes a free port. */
+export const portNumber = integerBetween(0, 65_535);
+
+/** For an option that may be repeated. */
+export function collect<T>(
+  parse: (text: string) => T,
+): (text: string, previous: readonly T[] | undefined) => T[] {
+  return (text, previous) => [...(previous ?? []), parse(text)];
+}
+
+/** `name=value`; the value may be empty and may contain further equals signs. */
+export function assignment(text: string): readonly [name: string, value: string] {
+  const at = text.indexOf("=");
+  if (at < 1) throw new InvalidArgumentError("Give it as name=value.");
+  return [text.slice(0, at), text.slice(at + 1)];
+}
+
+export function booleanText(text: string): "true" | "false" {
+  if (text === "true" || text === "false") return text;
+  throw new InvalidArgumentError("Give true or false.");
+}
+
+/** A delimiter or format as typed in a shell: `\t`, `\n`, `\r`, `\\`, `\0` and `\x1f` are what they are in C. */
+export function unescapeText(text: string): string {
+  const named: Record<string, string> = { t: "\t", n: "\n", r: "\r", "0": "\0", "\\": "\\" };
+  return text.replace(/\\(?:x([0-9a-fA-F]{2})|([tnr0\\]))/g, (_, hex: string | undefined, name: string) =>
+    hex === undefined ? (named[name] ?? name) : String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+}

@@ -1,0 +1,84 @@
+import { resolve } from "node:path";
+import { type Command, Option } from "commander";
+import { booleanText, collect, integerBetween, portNumber } from "../arguments.ts";
+import { note, printJson, printLine } from "../output.ts";
+import { type Platform, startPlatform } from "../platform.ts";
+import { nextSignal } from "../signals.ts";
+
+interface ServeOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly kafkaPort?: readonly number[];
+  readonly data: string;
+  readonly token?: string;
+  readonly autoCreateTopics?: string;
+  readonly numPartitions?: number;
+  readonly advertisedListener?: string;
+  readonly allowedOrigins?: string;
+  readonly quiet?: boolean;
+  readonly json?: boolean;
+}
+
+export function addServe(program: Command): void {
+  program
+    .command("serve")
+    .description("run a whole cluster on this machine, durable in --data")
+    .option("--host <address>", "address to listen on; beyond loopback a token is needed", "127.0.0.1")
+    .option("--port <port>", "HTTP and WebSocket port, 0 for a free one", portNumber, 8787)
+    .addOption(
+      new Option("--kafka-port <port>", "Kafka port, once per virtual broker (default: 9092)").argParser(
+        collect(portNumber),
+      ),
+    )
+    .option("--data <directory>", "where everything is stored", ".edgelog")
+    .addOption(new Option("--token <token>", "demand this token of every client").env("EDGELOG_ROOT_TOKEN"))
+    .option("--auto-create-topics <boolean>", "whether producing to an unknown topic creates it", booleanText)
+    .option("--num-partitions <n>", "partitions of a topic that does not say", integerBetween(1, 1_000_000))
+    .option("--advertised-listener <host:port>", "where Kafka clients are told to connect")
+    .option("--allowed-origins <origins>", "web origins that may call, separated by commas, or *")
+    .option("-q, --quiet", "do not pass on what the Worker logs below a warning")
+    .option("--json", "print the listeners as JSON")
+    .action(serve);
+}
+
+async function serve(options: ServeOptions): Promise<void> {
+  const signal = nextSignal();
+  const platform = await startPlatform({
+    host: options.host,
+    port: options.port,
+    kafkaPorts: options.kafkaPort ?? [9092],
+    dataDir: options.data,
+    ...(options.token ? { rootToken: options.token } : {}),
+    vars: workerVars(options),
+    quiet: options.quiet ?? false,
+  });
+  await announce(platform, options);
+  await signal;
+  await platform.stop();
+}
+
+/** The variables that were given as flags; wrangler.toml has the others. */
+function workerVars(options: ServeOptions): Record<string, string> {
+  const vars = {
+    EDGELOG_AUTO_CREATE_TOPICS: options.autoCreateTopics,
+    EDGELOG_NUM_PARTITIONS: options.numPartitions?.toString(),
+    EDGELOG_ADVERTISED_LISTENER: options.advertisedListener,
+    EDGELOG_ALLOWED_ORIGINS: options.allowedOrigins,
+  };
+  const given: Record<string, string> = {};
+  for (const [name, value] of Object.entries(vars)) {
+    if (value !== undefined) given[name] = value;
+  }
+  return given;
+}
+
+async function announce(platform: Platform, { data, token, json }: ServeOptions): Promise<void> {
+  if (json === true) {
+    await printJson({ url: platform.url, kafka: platform.kafkaAddresses });
+  } else {
+    await printLine(`http   ${platform.url}`);
+    for (const address of platform.kafkaAddresses) await printLine(`kafka  ${address}`);
+  }
+  const access = token ? "clients need the token" : "open to every program on this machine";
+  note(`Stored in ${resolve(data)}; ${access}. Ctrl-C stops.`);
+}

@@ -1,0 +1,47 @@
+/** The `edgelog` command. Data goes to stdout, everything else to stderr; exit code 0, 1 (failed) or 2 (usage). */
+
+import { CommanderError } from "commander";
+import { EdgelogError } from "../model/errors.ts";
+import { CliError } from "./errors.ts";
+import { OutputClosedError } from "./output.ts";
+import { createProgram } from "./program.ts";
+
+// `edgelog consume … | head` is no failure: a write to the closed pipe is noticed where the data is written.
+process.stdout.on("error", () => undefined);
+process.stderr.on("error", () => undefined);
+
+// bin/edgelog.js may run us in a Node of its own choice; when it ends, so do we.
+if (process.channel !== undefined) {
+  process.channel.unref();
+  process.once("disconnect", () => process.exit(1));
+}
+
+try {
+  await createProgram().parseAsync();
+} catch (error) {
+  process.exitCode = report(error);
+}
+
+function report(error: unknown): number {
+  if (error instanceof OutputClosedError) return 0;
+  // Commander has printed it, with help or a suggestion.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof CliError) return say(error.message, error.exitCode);
+  if (error instanceof EdgelogError) return say(advice(error), 1);
+  return say(error instanceof Error ? (error.stack ?? error.message) : String(error), 1);
+}
+
+function say(message: string, exitCode: number): number {
+  process.stderr.write(`edgelog: ${message}\n`);
+  return exitCode;
+}
+
+function advice({ code, message }: EdgelogError): string {
+  if (code === "NETWORK_EXCEPTION") {
+    return `${message}\nIs the cluster running? "edgelog serve" starts one here; --url or EDGELOG_URL names another.`;
+  }
+  if (code === "SASL_AUTHENTICATION_FAILED") {
+    return `${message}\nPass the cluster's token with --token or EDGELOG_TOKEN.`;
+  }
+  return `${code}: ${message}`;
+}
