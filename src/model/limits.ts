@@ -53,6 +53,10 @@ export const READ_BYTES_DEFAULT = 1 * MiB;
 /** The tail cache of all partitions in an isolate. */
 export const TAIL_CACHE_BYTES_MAX = 32 * MiB;
 export const READ_WAIT_MS_MAX = 60 * SECOND_MS;
+/** What a read of R2 fetches beyond what is wanted: the batch it begins with may begin later than its span of the index. */
+export const REMOTE_READ_AHEAD_BYTES = 64 * KiB;
+/** Bytes being read from R2 by all requests of an isolate; beyond it readers get less, or are told to retry. */
+export const REMOTE_READ_BYTES_IN_FLIGHT_MAX = 48 * MiB;
 
 // ── subscriptions ────────────────────────────────────────────────────────────────────────────────────────────────────
 /** Bytes sent to sockets of an isolate and not yet credited back. */
@@ -115,6 +119,10 @@ export const HTTP_CHUNK_CHARS = 64 * KiB;
 /** How long a Worker believes what it knows of a topic. */
 export const METADATA_CACHE_MS = 5 * SECOND_MS;
 export const METADATA_CACHE_TOPICS_MAX = 10_000;
+/** How often a waiting read looks again where the partition takes no notice socket. */
+export const READ_POLL_MS = 500;
+/** Notice sockets that one waiting read opens, one after another, before it goes over to that. */
+export const NOTICE_SOCKETS_PER_READ_MAX = 3;
 /** Partition stubs that one request or connection holds on to. */
 export const PARTITION_STUBS_MAX = 10_000;
 

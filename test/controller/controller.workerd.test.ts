@@ -2,22 +2,12 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { CONTROLLER_NAME } from "../../durable-objects/controller/rpc.ts";
-import { type Failure, isFailure } from "../../src/model/errors.ts";
 import { isTopicId } from "../../src/model/ids.ts";
+import { ok, refused } from "../cluster/results.ts";
 
 /** A Controller of the test's own. */
 function newController() {
   return env.CONTROLLER.get(env.CONTROLLER.idFromName(`test-${crypto.randomUUID()}`));
-}
-
-function ok<T>(result: T | Failure): T {
-  if (isFailure(result)) throw new Error(`${result.error}: ${result.message}`);
-  return result;
-}
-
-function refused(result: unknown): Failure {
-  if (!isFailure(result)) throw new Error(`not refused: ${JSON.stringify(result)}`);
-  return result;
 }
 
 describe("creating a topic", () => {
@@ -88,6 +78,17 @@ describe("creating a topic", () => {
     expect(refused(result)).toMatchObject({
       error: "INVALID_CONFIG",
       message: expect.stringContaining("compaction"),
+    });
+  });
+
+  test("in a jurisdiction that the platform does not know is refused", async () => {
+    const result = await newController().createTopic({
+      name: "t",
+      configs: { "edgelog.jurisdiction": "eu" },
+    });
+    expect(refused(result)).toMatchObject({
+      error: "INVALID_CONFIG",
+      message: expect.stringContaining("this platform cannot"),
     });
   });
 

@@ -1,0 +1,342 @@
+import type {
+  ActiveProducer,
+  AppendResult,
+  DeleteRecordsResult,
+  Isolation,
+  ListOffsetsResult,
+  LogBounds,
+  OffsetForLeaderEpochResult,
+  PartitionDescription,
+  PartitionRpc,
+  ReadFailure,
+  ReadRequest,
+} from "../../durable-objects/partition/rpc.ts";
+import type { Env } from "../env.ts";
+import { findByTimestamp } from "../log/decode-batch.ts";
+import { type Failure, failure, isFailure } from "../model/errors.ts";
+import { placementOf, type Topic } from "../model/topic.ts";
+import { readBatchOfTimestamp, readRange } from "../tier/read-range.ts";
+import type { RemoteRange } from "../tier/segment-object.ts";
+import { ControllerClient } from "./controller-client.ts";
+import { type PartitionStub, PartitionStubs } from "./partition-stubs.ts";
+import { ProducerIds } from "./producer-ids.ts";
+import { remoteRead } from "./remote-reads.ts";
+import { callObject } from "./stub-errors.ts";
+import { TopicCache } from "./topic-cache.ts";
+import { type WaitOptions, waitForBatches } from "./waiting-read.ts";
+
+/** By its name; or by its id, so that a topic that was recreated under the same name is another one. */
+export type TopicReference = string | Pick<Topic, "id">;
+
+export interface AppendOptions {
+  /** The leader epoch that the caller believes in; absent: not checked. */
+  readonly leaderEpoch?: number;
+  /** Create the topic if there is none and the deployment says so (EDGELOG_AUTO_CREATE_TOPICS). */
+  readonly autoCreate?: boolean;
+}
+
+export type ReadOptions = Omit<ReadRequest, "topicVersion">;
+
+/** Whole batches, the first of which contains the offset asked for. Empty at the log end. */
+export interface ReadAnswer extends LogBounds {
+  readonly batches: Uint8Array;
+}
+
+export interface ListedOffset {
+  /** -1 where no record has such a timestamp. */
+  readonly offset: number;
+  readonly timestamp: number;
+  readonly leaderEpoch: number;
+}
+
+/** Answers that say: what you know of the topic is old. */
+const STALE_METADATA = new Set(["UNKNOWN_TOPIC_ID", "NOT_LEADER_OR_FOLLOWER"]);
+
+// Shared by all requests of the isolate: plain values, nothing that belongs to one request.
+const topicCache = new TopicCache();
+const producerIds = new ProducerIds();
+
+/**
+ * Finds the way to partitions for every front end; made once per request or connection. It refuses what it can tell
+ * without a partition, forgets metadata that turns out to be old (and tries once more), and turns the exceptions of
+ * stubs into failures: KAFKA_STORAGE_ERROR (of a write: outcome unknown), THROTTLING_QUOTA_EXCEEDED (overloaded).
+ */
+export class Cluster {
+  readonly controller: ControllerClient;
+  readonly #env: Env;
+  readonly #stubs: PartitionStubs;
+
+  constructor(env: Env) {
+    this.#env = env;
+    this.#stubs = new PartitionStubs(env.PARTITION);
+    this.controller = new ControllerClient(env.CONTROLLER, topicCache);
+  }
+
+  /** As known in this isolate for at most METADATA_CACHE_MS. UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID. */
+  async topic(reference: TopicReference): Promise<Topic | Failure> {
+    if (typeof reference === "string") {
+      return topicCache.byName(reference) ?? this.controller.topic(reference);
+    }
+    return topicCache.byId(reference.id) ?? this.controller.topicById(reference.id);
+  }
+
+  /** As {@link topic}, but creates the topic with the cluster's defaults if EDGELOG_AUTO_CREATE_TOPICS is "true". */
+  async topicForProduce(name: string): Promise<Topic | Failure> {
+    const topic = await this.topic(name);
+    const isUnknown = isFailure(topic) && topic.error === "UNKNOWN_TOPIC_OR_PARTITION";
+    if (!isUnknown || this.#env.EDGELOG_AUTO_CREATE_TOPICS !== "true") return topic;
+    const created = await this.controller.createTopic({ name });
+    const cameLate = isFailure(created) && created.error === "TOPIC_ALREADY_EXISTS";
+    return cameLate ? this.controller.topic(name) : created;
+  }
+
+  /** The next look at this topic asks the Controller. */
+  forget(topic: Pick<Topic, "id">): void {
+    topicCache.forget(topic.id);
+  }
+
+  /** The stub of the partition's leader, the same one for every call until {@link dropPartition}. */
+  partition(topic: Topic, partition: number): PartitionStub {
+    return this.#stubs.of(topic, partition);
+  }
+
+  /** For those who call {@link partition} themselves: an exception breaks a stub for good. */
+  dropPartition(topic: Topic, partition: number, broken: PartitionStub): void {
+    this.#stubs.drop(topic, partition, broken);
+  }
+
+  /**
+   * `batch`: one whole record batch (magic 2). Calls made in a row reach the partition in that order, once the topic is
+   * known.
+   */
+  append(
+    reference: TopicReference,
+    partition: number,
+    batch: Uint8Array,
+    { leaderEpoch, autoCreate = false }: AppendOptions = {},
+  ): Promise<AppendResult | Failure> {
+    // A view would ship its whole backing buffer.
+    const bytes = batch.byteLength === batch.buffer.byteLength ? batch : batch.slice();
+    const lookUp = () =>
+      autoCreate && typeof reference === "string" ? this.topicForProduce(reference) : this.topic(reference);
+    return this.#route(lookUp, partition, (topic) =>
+      this.#call("write", topic, partition, (leader) =>
+        leader.append({ topicVersion: topic.version, batch: bytes, ...believed(leaderEpoch) }),
+      ),
+    );
+  }
+
+  /** OFFSET_OUT_OF_RANGE tells the bounds. What lies in R2 is read here, not by the leader. */
+  read(
+    reference: TopicReference,
+    partition: number,
+    request: ReadOptions,
+  ): Promise<ReadAnswer | ReadFailure> {
+    return this.#routeByReference(reference, partition, (topic) => this.#read(topic, partition, request));
+  }
+
+  /**
+   * As {@link read}, but where that would find less than `minBytes`, waits for appends, at most `maxWaitMs`
+   * (READ_WAIT_MS_MAX). Answers early with what it has when `signal` aborts.
+   */
+  readWaiting(
+    reference: TopicReference,
+    partition: number,
+    request: ReadOptions & WaitOptions,
+  ): Promise<ReadAnswer | ReadFailure> {
+    const { minBytes, maxWaitMs, signal, ...read } = request;
+    const wait = { minBytes, maxWaitMs, ...(signal === undefined ? {} : { signal }) };
+    return waitForBatches(read, wait, {
+      read: (next) => this.read(reference, partition, next),
+      leader: async () => {
+        const topic = await this.topic(reference);
+        if (isFailure(topic)) return undefined;
+        return { stub: this.#stubs.of(topic, partition), topicVersion: topic.version };
+      },
+    });
+  }
+
+  /** `timestamp` in ms, or one of Kafka's special ones (partition/rpc.ts). -1, -1 where no record is that young. */
+  listOffsets(
+    reference: TopicReference,
+    partition: number,
+    timestamp: number,
+    isolation: Isolation = "read_uncommitted",
+  ): Promise<ListedOffset | Failure> {
+    return this.#routeByReference(reference, partition, (topic) =>
+      this.#twice(async () => {
+        const found = await this.#call("read", topic, partition, (leader) =>
+          leader.listOffsets({ topicVersion: topic.version, timestamp, isolation }),
+        );
+        return isFailure(found) ? found : this.#listed(found);
+      }),
+    );
+  }
+
+  deleteRecords(
+    reference: TopicReference,
+    partition: number,
+    beforeOffset: number,
+  ): Promise<DeleteRecordsResult | Failure> {
+    return this.#routeByReference(reference, partition, (topic) =>
+      this.#call("write", topic, partition, (leader) =>
+        leader.deleteRecords({ topicVersion: topic.version, beforeOffset }),
+      ),
+    );
+  }
+
+  offsetForLeaderEpoch(
+    reference: TopicReference,
+    partition: number,
+    epoch: number,
+    leaderEpoch?: number,
+  ): Promise<OffsetForLeaderEpochResult | Failure> {
+    return this.#routeByReference(reference, partition, (topic) =>
+      this.#call("read", topic, partition, (leader) =>
+        leader.offsetForLeaderEpoch({ topicVersion: topic.version, epoch, ...believed(leaderEpoch) }),
+      ),
+    );
+  }
+
+  describePartition(reference: TopicReference, partition: number): Promise<PartitionDescription | Failure> {
+    return this.#routeByReference(reference, partition, (topic) =>
+      this.#call("read", topic, partition, (leader) => leader.describe({ topicVersion: topic.version })),
+    );
+  }
+
+  activeProducers(reference: TopicReference, partition: number): Promise<ActiveProducer[] | Failure> {
+    return this.#routeByReference(reference, partition, (topic) =>
+      this.#call("read", topic, partition, (leader) =>
+        leader.activeProducers({ topicVersion: topic.version }),
+      ),
+    );
+  }
+
+  /**
+   * A producer id that nobody else has or will have.
+   * @throws {EdgelogError} KAFKA_STORAGE_ERROR, THROTTLING_QUOTA_EXCEEDED: the Controller could not be asked.
+   */
+  allocateProducerId(): Promise<number> {
+    return producerIds.allocate(() => this.controller.allocateProducerIds());
+  }
+
+  async #read(topic: Topic, partition: number, request: ReadOptions): Promise<ReadAnswer | ReadFailure> {
+    return this.#twice(async () => {
+      const result = await this.#call("read", topic, partition, (leader) =>
+        leader.read({ topicVersion: topic.version, ...request }),
+      );
+      if (isFailure(result)) return result;
+      const { logStartOffset, highWatermark, lastStableOffset, leaderEpoch } = result;
+      const bounds = { logStartOffset, highWatermark, lastStableOffset, leaderEpoch };
+      if (result.kind === "local") return { ...bounds, batches: result.batches };
+      const { range } = result;
+      const batches = await remoteRead(request.maxBytes, (bytesMax) =>
+        readRange(this.#env.SEGMENTS, range, request.offset, bytesMax),
+      );
+      if (batches === undefined) return missing(range);
+      return isFailure(batches) ? batches : { ...bounds, batches };
+    });
+  }
+
+  async #listed(found: Exclude<ListOffsetsResult, Failure>): Promise<ListedOffset | Failure | Missing> {
+    const { leaderEpoch } = found;
+    if (found.kind === "offset") return { offset: found.offset, timestamp: found.timestamp, leaderEpoch };
+    const record = await remoteRead(0, async () => {
+      if (found.kind === "batch") return findByTimestamp(found.batch, found.timestampMs);
+      const batch = await readBatchOfTimestamp(this.#env.SEGMENTS, found.range, found.timestampMs);
+      if (batch === undefined) return missing(found.range);
+      const record = batch.length === 0 ? undefined : findByTimestamp(batch, found.timestampMs);
+      // DeleteRecords may have moved the log start into the batch.
+      return record && { ...record, offset: Math.max(record.offset, found.range.offset) };
+    });
+    if (record === undefined) return { offset: -1, timestamp: -1, leaderEpoch };
+    return "offset" in record ? { ...record, leaderEpoch } : record;
+  }
+
+  /** A tiered segment that is gone has been retained away since the leader answered: the leader is asked again, once. */
+  async #twice<T extends object>(read: () => Promise<T | Missing>): Promise<T | Failure> {
+    const first = await read();
+    if (!isMissing(first)) return first;
+    const second = await read();
+    return isMissing(second) ? failure(second.error, second.message) : second;
+  }
+
+  #routeByReference<T extends object>(
+    reference: TopicReference,
+    partition: number,
+    call: (topic: Topic) => Promise<T | Failure>,
+  ): Promise<T | Failure> {
+    return this.#route(() => this.topic(reference), partition, call);
+  }
+
+  /** Calls a partition of the topic as known; once more if it turns out that the topic is not what was known. */
+  async #route<T extends object>(
+    lookUp: () => Promise<Topic | Failure>,
+    partition: number,
+    call: (topic: Topic) => Promise<T | Failure>,
+  ): Promise<T | Failure> {
+    const known = await lookUp();
+    if (isFailure(known)) return known;
+    const first = hasPartition(known, partition) ? await call(known) : noSuchPartition(known, partition);
+    const isOld = isFailure(first) && (STALE_METADATA.has(first.error) || !hasPartition(known, partition));
+    if (!isOld || !isPartitionIndex(partition)) return first;
+    this.forget(known);
+    const topic = await lookUp();
+    if (isFailure(topic)) return topic;
+    if (!hasPartition(topic, partition)) return noSuchPartition(topic, partition);
+    const isSameLeader =
+      topic.id === known.id &&
+      placementOf(topic, partition) === placementOf(known, partition) &&
+      hasPartition(known, partition);
+    return isSameLeader ? first : call(topic);
+  }
+
+  #call<T>(
+    kind: "read" | "write",
+    topic: Topic,
+    partition: number,
+    method: (leader: PartitionRpc) => Promise<T>,
+  ): Promise<T | Failure> {
+    return callObject(`the leader of ${topic.name}-${partition}`, kind, async () => {
+      const leader = this.#stubs.of(topic, partition);
+      try {
+        return await method(leader);
+      } catch (error) {
+        this.#stubs.drop(topic, partition, leader);
+        throw error;
+      }
+    });
+  }
+}
+
+type Missing = Failure & { readonly missing: true };
+
+function missing({ key }: RemoteRange): Missing {
+  return {
+    ...failure("KAFKA_STORAGE_ERROR", `the tiered segment ${key} is not in R2; retry`),
+    missing: true,
+  };
+}
+
+function isMissing(result: object): result is Missing {
+  return "missing" in result;
+}
+
+function believed(leaderEpoch: number | undefined): { leaderEpoch?: number } {
+  return leaderEpoch === undefined ? {} : { leaderEpoch };
+}
+
+function isPartitionIndex(partition: number): boolean {
+  return Number.isInteger(partition) && partition >= 0;
+}
+
+function hasPartition(topic: Topic, partition: number): boolean {
+  return isPartitionIndex(partition) && partition < topic.partitions;
+}
+
+function noSuchPartition(topic: Topic, partition: number): Failure {
+  return failure(
+    "UNKNOWN_TOPIC_OR_PARTITION",
+    `topic ${topic.name} has ${topic.partitions} partition(s), counted from 0: there is no partition ${partition}`,
+  );
+}

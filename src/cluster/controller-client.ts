@@ -1,0 +1,111 @@
+import type {
+  ClusterDescription,
+  ConfigChanges,
+  ControllerRpc,
+  CreateTopicRequest,
+  IssuedTicket,
+  ListTopicsRequest,
+  ProducerIdBlock,
+} from "../../durable-objects/controller/rpc.ts";
+import { CONTROLLER_NAME } from "../../durable-objects/controller/rpc.ts";
+import type { Env } from "../env.ts";
+import { type Failure, isFailure, unwrap } from "../model/errors.ts";
+import type { PartitionIdentity, TopicId } from "../model/ids.ts";
+import type { Topic } from "../model/topic.ts";
+import { callObject } from "./stub-errors.ts";
+import type { TopicCache } from "./topic-cache.ts";
+
+/**
+ * The Controller as front ends call it. Exceptions of its stub become retriable failures (thrown as `EdgelogError` by
+ * the methods whose result has no room for a failure), what only reads is tried twice, and what it says of topics goes
+ * into the isolate's cache, so that a Worker sees its own changes at once.
+ */
+export class ControllerClient implements ControllerRpc {
+  readonly #namespace: Env["CONTROLLER"];
+  readonly #cache: TopicCache;
+
+  constructor(namespace: Env["CONTROLLER"], cache: TopicCache) {
+    this.#namespace = namespace;
+    this.#cache = cache;
+  }
+
+  async describeCluster(): Promise<ClusterDescription> {
+    return unwrap(await this.#call("read", (controller) => controller.describeCluster()));
+  }
+
+  async createTopic(request: CreateTopicRequest): Promise<Topic | Failure> {
+    const topic = await this.#call("write", (controller) => controller.createTopic(request));
+    return request.validateOnly === true ? topic : this.#learned(topic);
+  }
+
+  async topic(name: string): Promise<Topic | Failure> {
+    return this.#learned(await this.#call("read", (controller) => controller.topic(name)));
+  }
+
+  async topicById(id: TopicId): Promise<Topic | Failure> {
+    return this.#learned(await this.#call("read", (controller) => controller.topicById(id)));
+  }
+
+  async listTopics(request: ListTopicsRequest): Promise<Topic[]> {
+    return unwrap(await this.#call("read", (controller) => controller.listTopics(request)));
+  }
+
+  async alterTopicConfigs(
+    name: string,
+    changes: ConfigChanges,
+    validateOnly = false,
+  ): Promise<Topic | Failure> {
+    const topic = await this.#call("write", (controller) =>
+      controller.alterTopicConfigs(name, changes, validateOnly),
+    );
+    return validateOnly ? topic : this.#learned(topic);
+  }
+
+  async createPartitions(name: string, total: number, validateOnly = false): Promise<Topic | Failure> {
+    const topic = await this.#call("write", (controller) =>
+      controller.createPartitions(name, total, validateOnly),
+    );
+    return validateOnly ? topic : this.#learned(topic);
+  }
+
+  async deleteTopic(name: string): Promise<Topic | Failure> {
+    const topic = await this.#call("write", (controller) => controller.deleteTopic(name));
+    if (!isFailure(topic)) this.#cache.forget(topic.id);
+    return topic;
+  }
+
+  openPartition(identity: PartitionIdentity): Promise<Topic | Failure> {
+    return this.#call("write", (controller) => controller.openPartition(identity));
+  }
+
+  async openedPartitions(topicId: TopicId, after: number, limit: number): Promise<number[]> {
+    return unwrap(
+      await this.#call("read", (controller) => controller.openedPartitions(topicId, after, limit)),
+    );
+  }
+
+  /** Tried twice like a read: a block that was given and never arrived is lost, and there are enough. */
+  async allocateProducerIds(): Promise<ProducerIdBlock> {
+    return unwrap(await this.#call("read", (controller) => controller.allocateProducerIds()));
+  }
+
+  issueTicket(): Promise<IssuedTicket | Failure> {
+    return this.#call("write", (controller) => controller.issueTicket());
+  }
+
+  /** Tried once: a ticket whose redemption got no answer is used up. */
+  async redeemTicket(ticket: string): Promise<boolean> {
+    return unwrap(await this.#call("write", (controller) => controller.redeemTicket(ticket)));
+  }
+
+  /** Every call makes its own stub, so that none is ever broken by an earlier exception; making one costs nothing. */
+  #call<T>(kind: "read" | "write", method: (controller: ControllerRpc) => Promise<T>): Promise<T | Failure> {
+    const id = this.#namespace.idFromName(CONTROLLER_NAME);
+    return callObject("the Controller", kind, () => method(this.#namespace.get(id)));
+  }
+
+  #learned(topic: Topic | Failure): Topic | Failure {
+    if (!isFailure(topic)) this.#cache.learn(topic);
+    return topic;
+  }
+}

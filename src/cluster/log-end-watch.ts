@@ -1,0 +1,80 @@
+import { leaderNoticesRequest } from "../subscribe/leader-request.ts";
+import { parseDigits } from "../subscribe/position.ts";
+import type { PartitionStub } from "./partition-stubs.ts";
+
+export type WatchEvent = "moved" | "closed" | "timeout" | "aborted";
+
+/**
+ * Learns when a partition's log end moves, over a notice socket: the leader sends the log end at once and then whenever
+ * it moves, and may sleep in between. Nothing is missed between a read and the socket's opening, because the first
+ * notice tells what has happened until then.
+ */
+export class LogEndWatch {
+  readonly #socket: WebSocket;
+  #logEndOffset = -1;
+  #isClosed = false;
+  #wake: () => void = () => {};
+
+  private constructor(socket: WebSocket) {
+    this.#socket = socket;
+    socket.addEventListener("message", ({ data }) => {
+      const logEndOffset = typeof data === "string" ? parseDigits(data) : undefined;
+      if (logEndOffset === undefined) return;
+      this.#logEndOffset = logEndOffset;
+      this.#wake();
+    });
+    const closed = () => {
+      this.#isClosed = true;
+      this.#wake();
+    };
+    socket.addEventListener("close", closed);
+    socket.addEventListener("error", closed);
+    // Only now do messages begin to arrive.
+    socket.accept();
+  }
+
+  /** undefined if the partition takes no such socket, now. */
+  static async open(stub: PartitionStub, topicVersion: number): Promise<LogEndWatch | undefined> {
+    try {
+      const { webSocket } = await stub.fetch(leaderNoticesRequest(topicVersion));
+      return webSocket === null ? undefined : new LogEndWatch(webSocket);
+    } catch (error) {
+      console.warn("could not open a notice socket:", error);
+      return undefined;
+    }
+  }
+
+  /** Waits until the log end is known to lie beyond `offset`. */
+  async beyond(offset: number, waitMs: number, signal?: AbortSignal): Promise<WatchEvent> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let isLate = waitMs <= 0;
+    const wake = () => this.#wake();
+    if (!isLate) {
+      timer = setTimeout(() => {
+        isLate = true;
+        wake();
+      }, waitMs);
+    }
+    signal?.addEventListener("abort", wake);
+    try {
+      for (;;) {
+        if (signal?.aborted) return "aborted";
+        if (this.#logEndOffset > offset) return "moved";
+        if (this.#isClosed) return "closed";
+        if (isLate) return "timeout";
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+      }
+    } finally {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", wake);
+    }
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#socket.close(1000, "done");
+  }
+}

@@ -1,0 +1,129 @@
+import type { Isolation, LogBounds, ReadFailure } from "../../durable-objects/partition/rpc.ts";
+import { batchHeaders } from "../log/batch-header.ts";
+import { concatBytes } from "../model/bytes.ts";
+import { isFailure } from "../model/errors.ts";
+import { NOTICE_SOCKETS_PER_READ_MAX, READ_POLL_MS, READ_WAIT_MS_MAX } from "../model/limits.ts";
+import { LogEndWatch, type WatchEvent } from "./log-end-watch.ts";
+import type { PartitionStub } from "./partition-stubs.ts";
+
+export interface WaitOptions {
+  /** Of batches; 0: do not wait. */
+  readonly minBytes: number;
+  readonly maxWaitMs: number;
+  readonly signal?: AbortSignal;
+}
+
+interface Read {
+  readonly offset: number;
+  readonly maxBytes: number;
+  readonly isolation?: Isolation;
+  readonly leaderEpoch?: number;
+}
+
+interface Answer extends LogBounds {
+  readonly batches: Uint8Array;
+}
+
+/** What a waiting read needs of the cluster. */
+interface Source {
+  read(request: Read): Promise<Answer | ReadFailure>;
+  leader(): Promise<{ readonly stub: PartitionStub; readonly topicVersion: number } | undefined>;
+}
+
+/**
+ * Reads until `minBytes` are there. What has been read is not read again: each read goes on behind the one before it.
+ * While there is nothing to read, no call is made: a notice socket tells when the log end has moved.
+ */
+export async function waitForBatches(
+  request: Read,
+  { minBytes, maxWaitMs, signal }: WaitOptions,
+  source: Source,
+): Promise<Answer | ReadFailure> {
+  const deadlineMs = Date.now() + Math.min(maxWaitMs, READ_WAIT_MS_MAX);
+  const wantedBytes = Math.min(minBytes, request.maxBytes);
+  const ends = new LogEnds(source);
+  const parts: Uint8Array[] = [];
+  let bytes = 0;
+  let offset = request.offset;
+  let bounds: LogBounds | undefined;
+  try {
+    for (;;) {
+      const answer = await source.read({
+        ...request,
+        offset,
+        maxBytes: Math.max(0, request.maxBytes - bytes),
+      });
+      if (isFailure(answer))
+        return bounds === undefined || bytes === 0 ? answer : { ...bounds, batches: concatBytes(parts) };
+      const { batches, ...now } = answer;
+      // A batch is read whole whatever was asked; only the first may be more than that.
+      const fits = bytes === 0 || bytes + batches.length <= request.maxBytes;
+      bounds = now;
+      if (fits && batches.length > 0) {
+        parts.push(batches);
+        bytes += batches.length;
+        offset = nextOffsetAfter(batches);
+      }
+      const end = request.isolation === "read_committed" ? now.lastStableOffset : now.highWatermark;
+      const isEnough = bytes >= wantedBytes || !fits || offset < end;
+      if (isEnough || (await ends.beyond(now.highWatermark, deadlineMs, signal)) !== "moved") {
+        return { ...now, batches: parts.length === 1 ? (parts[0] ?? batches) : concatBytes(parts) };
+      }
+    }
+  } finally {
+    ends.close();
+  }
+}
+
+/** The partition's log end, by as many notice sockets as it takes; by looking again where there are none. */
+class LogEnds {
+  readonly #source: Source;
+  #watch: LogEndWatch | undefined;
+  #socketsLeft = NOTICE_SOCKETS_PER_READ_MAX;
+
+  constructor(source: Source) {
+    this.#source = source;
+  }
+
+  /** "moved" also when it cannot be told whether it has: the caller reads again. */
+  async beyond(offset: number, deadlineMs: number, signal?: AbortSignal): Promise<WatchEvent> {
+    const waitMs = deadlineMs - Date.now();
+    if (waitMs <= 0) return "timeout";
+    if (signal?.aborted) return "aborted";
+    this.#watch ??= await this.#open();
+    if (this.#watch === undefined) return sleep(Math.min(waitMs, READ_POLL_MS), signal);
+    const event = await this.#watch.beyond(offset, deadlineMs - Date.now(), signal);
+    if (event !== "closed") return event;
+    // The leader was restarted, or has been deleted or moved: a read finds out.
+    this.#watch = undefined;
+    return "moved";
+  }
+
+  close(): void {
+    this.#watch?.close();
+  }
+
+  async #open(): Promise<LogEndWatch | undefined> {
+    if (this.#socketsLeft === 0) return undefined;
+    this.#socketsLeft -= 1;
+    const leader = await this.#source.leader();
+    return leader && LogEndWatch.open(leader.stub, leader.topicVersion);
+  }
+}
+
+function sleep(ms: number, signal?: AbortSignal): Promise<WatchEvent> {
+  const { promise, resolve } = Promise.withResolvers<WatchEvent>();
+  const timer = setTimeout(() => resolve("moved"), ms);
+  const abort = () => resolve("aborted");
+  signal?.addEventListener("abort", abort);
+  return promise.finally(() => {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", abort);
+  });
+}
+
+function nextOffsetAfter(batches: Uint8Array): number {
+  let next = 0;
+  for (const { header } of batchHeaders(batches)) next = header.nextOffset;
+  return next;
+}
