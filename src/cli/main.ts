@@ -43,5 +43,8 @@ function advice({ code, message }: EdgelogError): string {
   if (code === "SASL_AUTHENTICATION_FAILED") {
     return `${message}\nPass the cluster's token with --token or EDGELOG_TOKEN.`;
   }
+  if (code === "UNKNOWN_TOPIC_OR_PARTITION") {
+    return `${message}\n"edgelog topic list" shows the topics there are, "edgelog topic create" makes one.`;
+  }
   return `${code}: ${message}`;
 }

@@ -22,6 +22,41 @@ export async function print(data: string | Uint8Array): Promise<void> {
   }
 }
 
+/** Small pieces to stdout in large writes, none of them later than this turn of the event loop. */
+export class OutputBuffer {
+  #pieces: Uint8Array[] = [];
+  #bytes = 0;
+  #scheduled = false;
+  #failed: { readonly error: unknown } | undefined;
+
+  /** Waits only when much has come together. */
+  async write(piece: Uint8Array): Promise<void> {
+    if (this.#failed !== undefined) throw this.#failed.error;
+    this.#pieces.push(piece);
+    this.#bytes += piece.length;
+    if (this.#bytes >= OUTPUT_BUFFER_BYTES) return this.flush();
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.flush().catch((error: unknown) => {
+        this.#failed = { error };
+      });
+    });
+  }
+
+  async flush(): Promise<void> {
+    if (this.#failed !== undefined) throw this.#failed.error;
+    if (this.#bytes === 0) return;
+    const pieces = this.#pieces;
+    this.#pieces = [];
+    this.#bytes = 0;
+    await print(Buffer.concat(pieces));
+  }
+}
+
+const OUTPUT_BUFFER_BYTES = 65_536;
+
 export function printLine(text: string): Promise<void> {
   return print(`${text}\n`);
 }

@@ -4,7 +4,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
 import { PACKAGE_ROOT } from "./bundle.ts";
+import { addConsume } from "./commands/consume.ts";
+import { addProduce } from "./commands/produce.ts";
 import { addServe } from "./commands/serve.ts";
+import { addTopic } from "./commands/topic.ts";
 
 export function createProgram(): Command {
   const program = new Command("edgelog")
@@ -13,6 +16,9 @@ export function createProgram(): Command {
     .exitOverride()
     .showHelpAfterError("(--help shows what is possible)");
   addServe(program);
+  addTopic(program);
+  addProduce(program);
+  addConsume(program);
   return program;
 }
 
