@@ -1,0 +1,227 @@
+import { EdgelogError } from "../../model/errors.ts";
+import { SUBSCRIPTIONS_PER_SOCKET_MAX } from "../../model/limits.ts";
+import type { DataFrame } from "../../subscribe/frame.ts";
+import { encodeClientMessage, type ServerMessage } from "../../subscribe/protocol.ts";
+import type { WebSocketConstructor } from "../platform.ts";
+import { backoffMs, isRetriable, pause } from "../retry.ts";
+import type { Topics } from "../topics.ts";
+import { path, property, type Transport } from "../transport.ts";
+import type { ConsumeSettings } from "./options.ts";
+import { Session, type SessionEnd } from "./session.ts";
+
+/** What a subscription's links share. */
+export interface Wiring {
+  readonly settings: ConsumeSettings;
+  readonly transport: Transport;
+  readonly topics: Topics;
+  readonly WebSocket: WebSocketConstructor;
+  /** Aborts when the subscription is over. */
+  readonly over: AbortSignal;
+}
+
+/** Handshakes that may fail in a row while HTTP works, before the subscription fails: something on the way blocks WebSockets. */
+const HANDSHAKES_MAX = 10;
+
+/**
+ * Keeps one connection for some partitions: straight to the leader for one, through a Worker for several. Connects again
+ * and resumes for as long as there is hope; gives frames on in order, each beginning where the one before it ended.
+ */
+export class Link {
+  readonly #wiring: Wiring;
+  readonly #arrived: (link: Link, frame: DataFrame) => void;
+  /** Where the next frame of each partition has to begin. */
+  readonly #positions: Map<number, number>;
+  readonly #isDirect: boolean;
+  #session: Session | undefined;
+  /** Came, and was not consumed yet. */
+  #unconsumedBytes = 0;
+  /** Was consumed, and is not credited yet. */
+  #uncreditedBytes = 0;
+  #isCreditDue = false;
+  #hasProgressed = false;
+  #onConsumed: (() => void) | undefined;
+
+  constructor(
+    positions: ReadonlyMap<number, number>,
+    isDirect: boolean,
+    wiring: Wiring,
+    arrived: (link: Link, frame: DataFrame) => void,
+  ) {
+    this.#positions = new Map(positions);
+    this.#isDirect = isDirect;
+    this.#wiring = wiring;
+    this.#arrived = arrived;
+  }
+
+  /** Runs until the subscription is over; throws what no reconnecting can cure. */
+  async run(): Promise<void> {
+    const { settings, over } = this.#wiring;
+    const backoff = { firstMs: settings.reconnectBackoffMs, maxMs: settings.reconnectBackoffMaxMs };
+    let failures = 0;
+    let handshakesFailed = 0;
+    while (!over.aborted) {
+      try {
+        await this.#roomForCredit();
+        const { opened, resume, reason } = await this.#connect();
+        if (over.aborted) return;
+        failures = this.#hasProgressed ? 1 : failures + 1;
+        handshakesFailed = opened ? 0 : handshakesFailed + 1;
+        if (resume && failures === 1) continue;
+        settings.onDisconnect?.(reason);
+        await this.#recover(opened, reason, handshakesFailed);
+      } catch (error) {
+        if (over.aborted) return;
+        if (!isRetriable(error) || error.code === "UNKNOWN_TOPIC_OR_PARTITION") throw error;
+        failures += 1;
+        settings.onDisconnect?.(error);
+      }
+      await pause(backoffMs(backoff, failures), over).catch(() => {});
+    }
+  }
+
+  /** The application has taken a frame whose batches have so many bytes. */
+  consumed(bytes: number): void {
+    this.#unconsumedBytes -= bytes;
+    this.#uncreditedBytes += bytes;
+    this.#onConsumed?.();
+    // Not for every frame: messages to the server cost, and half a window is enough to keep it sending.
+    if (this.#isCreditDue || this.#uncreditedBytes >= this.#wiring.settings.creditBytes / 2) this.#credit();
+  }
+
+  #credit(): void {
+    if (this.#uncreditedBytes === 0) return;
+    this.#session?.send(encodeClientMessage({ type: "credit", bytes: this.#uncreditedBytes }));
+    this.#uncreditedBytes = 0;
+    this.#isCreditDue = false;
+  }
+
+  /** A loop that stands still has its window full: connecting would serve nothing. */
+  async #roomForCredit(): Promise<void> {
+    const { over, settings } = this.#wiring;
+    while (this.#unconsumedBytes >= settings.creditBytes && !over.aborted) {
+      await new Promise<void>((resolve) => {
+        this.#onConsumed = resolve;
+        over.addEventListener("abort", () => resolve(), { once: true });
+      });
+      this.#onConsumed = undefined;
+    }
+  }
+
+  async #connect(): Promise<SessionEnd> {
+    const { settings, transport, WebSocket, over } = this.#wiring;
+    const { topic, connectTimeoutMs, pingIntervalMs } = settings;
+    const ticket = await this.#ticket();
+    const creditBytes = settings.creditBytes - this.#unconsumedBytes;
+    const [partition, offset] = this.#isDirect ? this.#firstPosition() : [];
+    this.#uncreditedBytes = 0;
+    this.#isCreditDue = false;
+    this.#hasProgressed = false;
+    over.throwIfAborted();
+    const session = new Session({
+      url: transport.webSocketUrl({
+        path: path`/v1/topics/${topic}/subscribe`,
+        query: { partition, offset, credit_bytes: this.#isDirect ? creditBytes : 0, ticket },
+      }),
+      WebSocket,
+      connectTimeoutMs,
+      pingIntervalMs,
+      onOpen: (opened) => this.#opened(opened, creditBytes),
+      onFrame: (frame) => this.#received(frame),
+      onMessage: (message) => this.#told(message),
+    });
+    this.#session = session;
+    const onOver = () => session.drop(new EdgelogError("NETWORK_EXCEPTION", "the subscription is over"));
+    over.addEventListener("abort", onOver, { once: true });
+    try {
+      return await session.ended;
+    } finally {
+      over.removeEventListener("abort", onOver);
+      this.#session = undefined;
+    }
+  }
+
+  /** Browsers cannot set headers on a WebSocket; a ticket in the URL stands for the token, once. */
+  async #ticket(): Promise<string | undefined> {
+    const { transport, over } = this.#wiring;
+    if (transport.options.token === undefined) return undefined;
+    const answer = await transport.call({ method: "POST", path: "/v1/tickets", signal: over });
+    const ticket = property(answer, "ticket");
+    if (typeof ticket === "string") return ticket;
+    throw new EdgelogError("NETWORK_EXCEPTION", "the answer of POST /v1/tickets has no ticket");
+  }
+
+  #opened(session: Session, creditBytes: number): void {
+    if (this.#isDirect) return;
+    const partitions = [...this.#positions].map(([partition, offset]) => ({ partition, offset }));
+    session.send(encodeClientMessage({ type: "subscribe", partitions, credit_bytes: creditBytes }));
+  }
+
+  #received(frame: DataFrame): void {
+    const { partition, from, next, batches } = frame;
+    const position = this.#positions.get(partition);
+    if (position === undefined) {
+      throw new EdgelogError(
+        "NETWORK_EXCEPTION",
+        `a frame of partition ${partition} came, which was not asked for`,
+      );
+    }
+    if (from !== position || next < from) {
+      throw new EdgelogError(
+        "NETWORK_EXCEPTION",
+        `a frame of partition ${partition} goes from ${from} to ${next}, but the position is ${position}`,
+      );
+    }
+    this.#positions.set(partition, next);
+    this.#hasProgressed = true;
+    this.#unconsumedBytes += batches.length;
+    this.#arrived(this, frame);
+  }
+
+  #told(message: ServerMessage): void {
+    if (message.type === "caught_up") this.#hasProgressed = true;
+    if (message.type === "credit_due") {
+      this.#isCreditDue = true;
+      this.#credit();
+    }
+  }
+
+  /** What has to be done before connecting again. Throws where that would be in vain. */
+  async #recover(opened: boolean, reason: EdgelogError, handshakesFailed: number): Promise<void> {
+    if (reason.code === "OFFSET_OUT_OF_RANGE") return this.#reset(reason);
+    if (!reason.retriable) throw reason;
+    if (opened && reason.code === "NETWORK_EXCEPTION") return;
+    // A browser does not say why a handshake failed: HTTP does.
+    const { settings, topics, over } = this.#wiring;
+    await topics.describe(settings.topic, { signal: over });
+    if (handshakesFailed < HANDSHAKES_MAX) return;
+    throw new EdgelogError(
+      "BROKER_NOT_AVAILABLE",
+      `WebSockets to the cluster fail although HTTP works, ${handshakesFailed} times in a row; does a proxy block them? (${reason.message})`,
+    );
+  }
+
+  /** Positions outside the log go where `offsetReset` says. */
+  async #reset(reason: EdgelogError): Promise<void> {
+    const { settings, topics, over } = this.#wiring;
+    const { offsetReset, topic } = settings;
+    if (offsetReset === "none") throw reason;
+    const partitions = [...this.#positions.keys()];
+    const earliest = await topics.offsets(topic, { partitions, timestamp: "earliest", signal: over });
+    const latest = await topics.offsets(topic, { partitions, timestamp: "latest", signal: over });
+    earliest.forEach(({ partition, offset: start }, index) => {
+      const end = latest[index]?.offset ?? start;
+      const position = this.#positions.get(partition) ?? start;
+      if (position < start || position > end) {
+        this.#positions.set(partition, offsetReset === "earliest" ? start : end);
+      }
+    });
+  }
+
+  #firstPosition(): [partition: number, offset: number] {
+    for (const first of this.#positions) return first;
+    throw new Error("a link has at least one partition");
+  }
+}
+
+/** So many partitions fit on one connection. */
+export const PARTITIONS_PER_LINK_MAX = SUBSCRIPTIONS_PER_SOCKET_MAX;

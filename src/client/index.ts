@@ -1,0 +1,32 @@
+/**
+ * The TypeScript SDK of Edgelog, for browsers, Node, Deno, Bun and Workers.
+ *
+ * @module
+ */
+
+export { EdgelogError, type ErrorName } from "../model/errors.ts";
+export type { ConsumeFrom, ConsumeOptions } from "./consumer/options.ts";
+export type { Subscription } from "./consumer/subscription.ts";
+export { Edgelog, type EdgelogOptions } from "./edgelog.ts";
+export { DeliveryError } from "./errors.ts";
+export type {
+  FetchLike,
+  FetchOptions,
+  FetchResponse,
+  WebSocketConstructor,
+  WebSocketLike,
+} from "./platform.ts";
+export type { ProducerOptions } from "./producer/options.ts";
+export type { Producer, SendOptions } from "./producer/producer.ts";
+export type { ConsumedRecord, Data, ProducerRecord, RecordMetadata } from "./record.ts";
+export type {
+  AlterTopicOptions,
+  CallOptions,
+  CreateTopicOptions,
+  OffsetsOptions,
+  PartitionOffset,
+  TopicConfigs,
+  TopicDescription,
+  Topics,
+} from "./topics.ts";
+export { webSocketOver } from "./websocket-over-fetch.ts";

@@ -1,0 +1,171 @@
+import { EdgelogError } from "../model/errors.ts";
+import { path, property, type Transport } from "./transport.ts";
+
+/** A topic's configs by Kafka's names, such as `retention.ms`. */
+export type TopicConfigs = Readonly<Record<string, string>>;
+
+export interface TopicDescription {
+  readonly name: string;
+  /** Kafka's topic id: never used again, even when a topic of the same name is made anew. */
+  readonly id: string;
+  readonly partitions: number;
+  /** Every config in effect, defaults included, where the cluster told; else those that differ from the defaults. */
+  readonly configs: TopicConfigs;
+}
+
+/** Where one partition begins or ends, or where a time lies in it. */
+export interface PartitionOffset {
+  readonly partition: number;
+  /** -1 where no record is as recent as the timestamp asked for. */
+  readonly offset: number;
+  /** ms since 1970, of the record; -1 where there is none. */
+  readonly timestamp: number;
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+}
+
+export interface CreateTopicOptions extends CallOptions {
+  /** 1 to 1,000,000; absent: the cluster's default (Kafka: `num.partitions`). */
+  readonly partitions?: number;
+  readonly configs?: Readonly<Record<string, string | number | boolean>>;
+}
+
+export interface AlterTopicOptions extends CallOptions {
+  /** The new total; partitions can only be added. */
+  readonly partitions?: number;
+  /** null: back to the default. */
+  readonly configs?: Readonly<Record<string, string | number | boolean | null>>;
+}
+
+export interface OffsetsOptions extends CallOptions {
+  /** Absent: all. */
+  readonly partitions?: readonly number[];
+  /** `latest` (the default): the log end; `earliest`: the log start; ms since 1970: the first record that is not older. */
+  readonly timestamp?: "earliest" | "latest" | number;
+}
+
+/**
+ * The topics of a cluster; `client.topics`. Reading is retried for as long as the client's `requestTimeoutMs` allows,
+ * changing is not: whether to do it again is for the caller to say.
+ */
+export class Topics {
+  readonly #transport: Transport;
+
+  /** @internal */
+  constructor(transport: Transport) {
+    this.#transport = transport;
+  }
+
+  /** All topics, by name; fetched page by page as they are read. */
+  async *list(options: CallOptions = {}): AsyncGenerator<TopicDescription, void, undefined> {
+    let after: string | undefined;
+    do {
+      const answer = await this.#transport.callRepeatedly({
+        path: "/v1/topics",
+        query: { after },
+        signal: options.signal,
+      });
+      const topics = property(answer, "topics");
+      if (!Array.isArray(topics)) throw unexpected("GET /v1/topics");
+      for (const topic of topics) yield parseTopic(topic);
+      const next = property(answer, "next");
+      after = typeof next === "string" ? next : undefined;
+    } while (after !== undefined);
+  }
+
+  /** Throws TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION, INVALID_PARTITIONS, INVALID_CONFIG. */
+  async create(name: string, options: CreateTopicOptions = {}): Promise<TopicDescription> {
+    const { partitions, configs, signal } = options;
+    const json = { name, partitions, configs: configs && mapValues(configs, String) };
+    return parseTopic(await this.#transport.call({ method: "POST", path: "/v1/topics", json, signal }));
+  }
+
+  /** Throws UNKNOWN_TOPIC_OR_PARTITION. */
+  async describe(name: string, options: CallOptions = {}): Promise<TopicDescription> {
+    const call = { path: path`/v1/topics/${name}`, signal: options.signal };
+    return parseTopic(await this.#transport.callRepeatedly(call));
+  }
+
+  /** Adds partitions, changes configs, or both. Throws UNKNOWN_TOPIC_OR_PARTITION, INVALID_PARTITIONS, INVALID_CONFIG. */
+  async alter(name: string, options: AlterTopicOptions): Promise<TopicDescription> {
+    const { partitions, configs, signal } = options;
+    const json = {
+      partitions,
+      configs: configs && mapValues(configs, (value) => (value === null ? null : String(value))),
+    };
+    return parseTopic(
+      await this.#transport.call({ method: "PATCH", path: path`/v1/topics/${name}`, json, signal }),
+    );
+  }
+
+  /** Its records are gone for good. Throws UNKNOWN_TOPIC_OR_PARTITION. */
+  async delete(name: string, options: CallOptions = {}): Promise<void> {
+    await this.#transport.call({ method: "DELETE", path: path`/v1/topics/${name}`, signal: options.signal });
+  }
+
+  /** One entry per partition, in order (Kafka's ListOffsets). */
+  async offsets(name: string, options: OffsetsOptions = {}): Promise<PartitionOffset[]> {
+    const { signal, timestamp = "latest" } = options;
+    const partitions = options.partitions ?? range((await this.describe(name, options)).partitions);
+    const offsets: PartitionOffset[] = [];
+    // A few at a time: a topic may have a million partitions.
+    for (let at = 0; at < partitions.length; at += AT_ONCE) {
+      const some = partitions.slice(at, at + AT_ONCE);
+      offsets.push(...(await Promise.all(some.map((each) => this.#offset(name, each, timestamp, signal)))));
+    }
+    return offsets;
+  }
+
+  async #offset(
+    name: string,
+    partition: number,
+    timestamp: "earliest" | "latest" | number,
+    signal: AbortSignal | undefined,
+  ): Promise<PartitionOffset> {
+    const call = {
+      path: path`/v1/topics/${name}/partitions/${partition}/offsets`,
+      query: { timestamp },
+      signal,
+    };
+    const answer = await this.#transport.callRepeatedly(call);
+    const offset = property(answer, "offset");
+    const found = property(answer, "timestamp");
+    if (typeof offset !== "number" || typeof found !== "number") throw unexpected(`GET ${call.path}`);
+    return { partition, offset, timestamp: found };
+  }
+}
+
+const AT_ONCE = 16;
+
+function parseTopic(answer: unknown): TopicDescription {
+  const name = property(answer, "name");
+  const id = property(answer, "id");
+  const partitions = property(answer, "partitions");
+  const configs = property(answer, "configs");
+  if (typeof name !== "string" || typeof id !== "string" || typeof partitions !== "number") {
+    throw unexpected("the cluster's description of a topic");
+  }
+  return {
+    name,
+    id,
+    partitions,
+    configs: typeof configs === "object" && configs !== null ? mapValues({ ...configs }, String) : {},
+  };
+}
+
+function mapValues<V, R>(values: Readonly<Record<string, V>>, map: (value: V) => R): Record<string, R> {
+  return Object.fromEntries(Object.entries(values).map(([name, value]) => [name, map(value)]));
+}
+
+function range(length: number): number[] {
+  return Array.from({ length }, (_, index) => index);
+}
+
+function unexpected(what: string): EdgelogError {
+  return new EdgelogError(
+    "NETWORK_EXCEPTION",
+    `${what} has an unexpected form; is the client older than the cluster?`,
+  );
+}
