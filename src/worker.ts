@@ -1,10 +1,15 @@
 /** The door: everything that reaches the Worker comes in here. */
 
+import type { Env } from "./env.ts";
+import { createApp } from "./http/app.ts";
+
 export { Controller } from "../durable-objects/controller/controller.ts";
 export { PartitionLog } from "../durable-objects/partition/partition-log.ts";
 
+const app = createApp();
+
 export default {
-  fetch(): Response {
-    return new Response("Not found", { status: 404 });
+  fetch(request, env, context) {
+    return app.fetch(request, env, context);
   },
-} satisfies ExportedHandler;
+} satisfies ExportedHandler<Env>;

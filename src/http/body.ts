@@ -1,0 +1,126 @@
+/** Request bodies: their types are checked and their sizes bounded before anything is made of them. */
+
+import { gunzipSync } from "node:zlib";
+import type { z } from "@hono/zod-openapi";
+import { EdgelogError } from "../model/errors.ts";
+import { HTTP_BODY_BYTES_MAX } from "../model/limits.ts";
+import { invalid, quote, validationFailed } from "./errors.ts";
+import { parseJson } from "./json.ts";
+
+export const JSON_TYPE = "application/json";
+export const NDJSON_TYPE = "application/x-ndjson";
+export const RECORD_BATCH_TYPE = "application/vnd.kafka.recordbatch";
+
+const NDJSON_ALIASES: ReadonlySet<string> = new Set(["application/ndjson", "application/jsonl"]);
+
+/** The media type in a header, lower-cased and without parameters; NDJSON's other names read {@link NDJSON_TYPE}. */
+export function mediaType(header: string): string {
+  const type = (header.split(";", 1)[0] ?? "").trim().toLowerCase();
+  return NDJSON_ALIASES.has(type) ? NDJSON_TYPE : type;
+}
+
+/**
+ * Which of these types the body has.
+ * @throws EdgelogError UNSUPPORTED_MEDIA_TYPE if none, or if its text is not UTF-8
+ */
+export function bodyType<T extends string>(request: Request, supported: readonly T[]): T {
+  const header = request.headers.get("content-type");
+  const type = supported.find((known) => header !== null && known === mediaType(header));
+  if (type === undefined) {
+    throw new EdgelogError(
+      "UNSUPPORTED_MEDIA_TYPE",
+      `${header === null ? "The body has no Content-Type" : `Content-Type ${quote(header)} is not known here`}; send ${supported.join(" or ")}.`,
+    );
+  }
+  const charset = /;\s*charset\s*=\s*"?([^";\s]*)/i.exec(header ?? "")?.[1];
+  if (charset !== undefined && !/^utf-?8$/i.test(charset)) {
+    throw new EdgelogError("UNSUPPORTED_MEDIA_TYPE", `Bodies are UTF-8, not ${quote(charset)}.`);
+  }
+  return type;
+}
+
+/**
+ * The whole body, after `Content-Encoding: gzip` is undone. At most HTTP_BODY_BYTES_MAX are ever held of either form.
+ * @throws EdgelogError CONTENT_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE for another encoding, INVALID_REQUEST for broken gzip
+ */
+export async function readBody(request: Request): Promise<Uint8Array> {
+  const encoding = (request.headers.get("content-encoding") ?? "identity").trim().toLowerCase();
+  if (encoding !== "identity" && encoding !== "gzip" && encoding !== "x-gzip") {
+    throw new EdgelogError(
+      "UNSUPPORTED_MEDIA_TYPE",
+      `Content-Encoding ${quote(encoding)} is not known here; send gzip or none.`,
+    );
+  }
+  if (Number(request.headers.get("content-length") ?? 0) > HTTP_BODY_BYTES_MAX) throw tooLarge();
+  const bytes = await readBounded(request);
+  return encoding === "identity" ? bytes : gunzip(bytes);
+}
+
+/** The body as text. @throws EdgelogError INVALID_REQUEST if it is not UTF-8, and what {@link readBody} throws */
+export async function readText(request: Request): Promise<string> {
+  const bytes = await readBody(request);
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
+  } catch {
+    throw invalid("The body is not UTF-8.");
+  }
+}
+
+/** A JSON body, held against its schema. */
+export async function jsonBody<T>(request: Request, schema: z.ZodType<T>): Promise<T> {
+  bodyType(request, [JSON_TYPE]);
+  return parseWith(schema, parseJson(await readText(request), "The body"));
+}
+
+/** @throws EdgelogError that names the first thing wrong; `where` is put before its path */
+export function parseWith<T>(schema: z.ZodType<T>, value: unknown, where = ""): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const error = validationFailed(result.error, "json");
+  throw where === "" ? error : new EdgelogError(error.code, `${where}: ${error.message}`);
+}
+
+async function readBounded(request: Request): Promise<Uint8Array> {
+  if (request.body === null) return new Uint8Array();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader();
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) break;
+    length += value.length;
+    if (length > HTTP_BODY_BYTES_MAX) {
+      await reader.cancel().catch(() => {});
+      throw tooLarge();
+    }
+    chunks.push(value);
+  }
+  const [only] = chunks;
+  if (chunks.length === 1 && only !== undefined) return only;
+  const bytes = new Uint8Array(length);
+  let position = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, position);
+    position += chunk.length;
+  }
+  return bytes;
+}
+
+function gunzip(bytes: Uint8Array): Uint8Array {
+  try {
+    return gunzipSync(bytes, { maxOutputLength: HTTP_BODY_BYTES_MAX });
+  } catch (error) {
+    // workerd says "Memory limit exceeded" where Node has a code.
+    if (error instanceof Error && /limit exceeded|larger than/i.test(error.message)) throw tooLarge();
+    throw invalid(
+      `The body is not gzip, though Content-Encoding says so: ${error instanceof Error ? error.message : ""}`,
+    );
+  }
+}
+
+function tooLarge(): EdgelogError {
+  return new EdgelogError(
+    "CONTENT_TOO_LARGE",
+    `A body may have at most ${HTTP_BODY_BYTES_MAX} bytes, before and after gzip; send several requests.`,
+  );
+}

@@ -1,0 +1,202 @@
+/** GET /v1/topics/{topic}/partitions/{partition}/records */
+
+import { createRoute, z } from "@hono/zod-openapi";
+import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, type LogBounds } from "../../durable-objects/partition/rpc.ts";
+import { Cluster, type ReadAnswer } from "../cluster/cluster.ts";
+import { decodeBatches } from "../log/batch.ts";
+import { batchHeaders } from "../log/batch-header.ts";
+import { type Failure, isFailure, unwrap } from "../model/errors.ts";
+import { READ_BYTES_DEFAULT, READ_BYTES_MAX, READ_WAIT_MS_MAX } from "../model/limits.ts";
+import { recordToJsonText } from "../subscribe/record-json.ts";
+import { JSON_TYPE, NDJSON_TYPE, RECORD_BATCH_TYPE } from "./body.ts";
+import { newRoutes } from "./context.ts";
+import { countFetched } from "./counters.ts";
+import { errorResponse, errorResponses } from "./errors.ts";
+import { negotiate } from "./negotiation.ts";
+import { digits, digitsOr, documentedAnswer, Offset, PartitionParams } from "./schemas.ts";
+import { commaSeparated, textStream } from "./text-stream.ts";
+
+const ConsumeQuery = z.strictObject({
+  offset: digitsOr(["earliest", "latest"])
+    .optional()
+    .openapi({ description: "The first record wanted; `earliest` (the log start) if absent." }),
+  max_bytes: digits({ min: 1, max: READ_BYTES_MAX })
+    .optional()
+    .openapi({
+      description: `Of batches as they are stored; at least one comes whatever its size. ${READ_BYTES_DEFAULT} if absent.`,
+    }),
+  min_bytes: digits({ max: READ_BYTES_MAX })
+    .optional()
+    .openapi({ description: "The answer waits for so much, for max_wait_ms at most; 1 if absent." }),
+  max_wait_ms: digits({ max: READ_WAIT_MS_MAX })
+    .optional()
+    .openapi({ description: "0 if absent: answer at once." }),
+  isolation: z.enum(["read_uncommitted", "read_committed"]).optional(),
+  value: z.enum(["json"]).optional().openapi({
+    description: "`json`: values that are JSON texts appear as what they say, others as without it.",
+  }),
+});
+
+const Data = z.union([z.string(), z.object({ base64: z.string() }), z.null()]).openapi("Data", {
+  description:
+    'A string where the bytes are UTF-8, `{"base64"}` where they are not, null where there are none.',
+});
+
+const ConsumedRecord = z
+  .object({
+    offset: Offset,
+    timestamp: z.int().openapi({ format: "int64", description: "ms since 1970" }),
+    key: Data,
+    value: z.unknown().openapi({ description: "As key; with `value=json` any JSON." }),
+    headers: z.array(z.object({ key: z.string(), value: Data })),
+  })
+  .openapi("ConsumedRecord");
+
+const ConsumeAnswer = z
+  .object({
+    records: z.array(ConsumedRecord),
+    next_offset: Offset.openapi({ description: "Where the next read begins." }),
+    high_watermark: Offset,
+    log_start_offset: Offset,
+  })
+  .openapi("ConsumeAnswer");
+
+/** Said of every form, and the only place for it in those that are records alone. */
+const positionHeaders = z.object({
+  "Edgelog-Next-Offset": z.string().openapi({ description: "Where the next read begins." }),
+  "Edgelog-High-Watermark": z.string(),
+  "Edgelog-Log-Start-Offset": z.string(),
+});
+
+export const consumeRoutes = newRoutes();
+
+consumeRoutes.openapi(
+  createRoute({
+    method: "get",
+    path: "/v1/topics/{topic}/partitions/{partition}/records",
+    tags: ["records"],
+    summary: "Consume records from an offset on",
+    description:
+      "The answer is streamed. In `application/vnd.kafka.recordbatch` it is whole batches as they are stored; the first may begin with records before the offset asked for.",
+    request: { params: PartitionParams, query: ConsumeQuery },
+    responses: {
+      200: documentedAnswer({
+        description: "Records; none at the log end.",
+        headers: positionHeaders,
+        content: {
+          [JSON_TYPE]: { schema: ConsumeAnswer },
+          [NDJSON_TYPE]: { schema: ConsumedRecord },
+          [RECORD_BATCH_TYPE]: { schema: { type: "string", format: "binary" } },
+        },
+      }),
+      ...errorResponses(
+        "UNKNOWN_TOPIC_OR_PARTITION",
+        "INVALID_TOPIC_EXCEPTION",
+        "OFFSET_OUT_OF_RANGE",
+        "NOT_ACCEPTABLE",
+        "THROTTLING_QUOTA_EXCEEDED",
+        "KAFKA_STORAGE_ERROR",
+      ),
+    },
+  }),
+  async (c) => {
+    const type = negotiate(c.req.header("accept"), [JSON_TYPE, NDJSON_TYPE, RECORD_BATCH_TYPE]);
+    const { topic, partition } = c.req.valid("param");
+    const query = c.req.valid("query");
+    const cluster = new Cluster(c.env);
+    const found = await read(cluster, topic, partition, query, c.req.raw.signal);
+    if (isFailure(found)) return errorResponse(found, boundsBeside(found));
+    countFetched(found.batches.length);
+    return answer(type, found, query.value);
+  },
+);
+
+interface Found extends LogBounds {
+  readonly offset: number;
+  readonly batches: Uint8Array;
+}
+
+async function read(
+  cluster: Cluster,
+  topic: string,
+  partition: number,
+  query: z.infer<typeof ConsumeQuery>,
+  signal: AbortSignal,
+): Promise<Found | (Failure & Partial<LogBounds>)> {
+  const {
+    max_bytes: maxBytes = READ_BYTES_DEFAULT,
+    min_bytes: minBytes = 1,
+    max_wait_ms: maxWaitMs = 0,
+  } = query;
+  const readAt = async (offset: number): Promise<Found | (Failure & Partial<LogBounds>)> => {
+    const request = {
+      offset,
+      maxBytes,
+      ...(query.isolation !== undefined && { isolation: query.isolation }),
+    };
+    const answer: ReadAnswer | Failure =
+      maxWaitMs === 0 || minBytes === 0
+        ? await cluster.read(topic, partition, request)
+        : await cluster.readWaiting(topic, partition, {
+            ...request,
+            minBytes: Math.min(minBytes, maxBytes),
+            maxWaitMs,
+            signal,
+          });
+    return isFailure(answer) ? answer : { ...answer, offset };
+  };
+  const { offset: asked = "earliest" } = query;
+  if (typeof asked === "number") return readAt(asked);
+  const timestamp = asked === "earliest" ? EARLIEST_TIMESTAMP : LATEST_TIMESTAMP;
+  const begin = async () =>
+    readAt(unwrap(await cluster.listOffsets(topic, partition, timestamp, query.isolation)).offset);
+  const found = await begin();
+  // Retention may move the log start between the two questions.
+  return isFailure(found) && found.error === "OFFSET_OUT_OF_RANGE" ? begin() : found;
+}
+
+function answer(type: string, found: Found, value: "json" | undefined): Response {
+  const nextOffset = nextOffsetOf(found);
+  const headers = {
+    "content-type": type,
+    "cache-control": "no-store",
+    "edgelog-next-offset": String(nextOffset),
+    "edgelog-high-watermark": String(found.highWatermark),
+    "edgelog-log-start-offset": String(found.logStartOffset),
+  };
+  if (type === RECORD_BATCH_TYPE) return new Response(found.batches, { headers });
+  const records = recordTexts(found, value);
+  const text = type === NDJSON_TYPE ? lines(records) : jsonText(records, found, nextOffset);
+  return new Response(textStream(text), { headers });
+}
+
+/** From the batches' headers, so that it can be said before a record has been decoded. */
+function nextOffsetOf({ batches, offset }: Found): number {
+  let next = offset;
+  for (const { header } of batchHeaders(batches)) next = Math.max(next, header.nextOffset);
+  return next;
+}
+
+function* recordTexts({ batches, offset }: Found, value: "json" | undefined): Generator<string> {
+  for (const record of decodeBatches(batches)) {
+    if (record.offset >= offset) yield recordToJsonText(record, { value });
+  }
+}
+
+function* jsonText(records: Iterable<string>, bounds: LogBounds, nextOffset: number): Generator<string> {
+  yield '{"records":[';
+  yield* commaSeparated(records);
+  yield `],"next_offset":${nextOffset},"high_watermark":${bounds.highWatermark},"log_start_offset":${bounds.logStartOffset}}\n`;
+}
+
+function* lines(records: Iterable<string>): Generator<string> {
+  for (const record of records) yield `${record}\n`;
+}
+
+/** OFFSET_OUT_OF_RANGE says what there is. */
+function boundsBeside({ logStartOffset, highWatermark }: Partial<LogBounds>): Record<string, number> {
+  return {
+    ...(logStartOffset !== undefined && { log_start_offset: logStartOffset }),
+    ...(highWatermark !== undefined && { high_watermark: highWatermark }),
+  };
+}
