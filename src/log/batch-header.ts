@@ -4,7 +4,7 @@
  */
 
 import { EdgelogError, type Failure, failure } from "../model/errors.ts";
-import { BATCH_BYTES_MAX, OFFSET_MAX, RECORDS_PER_BATCH_MAX } from "../model/limits.ts";
+import { BATCH_BYTES_MAX, RECORDS_PER_BATCH_MAX, TIMESTAMP_MS_MAX } from "../model/limits.ts";
 import {
   ATTRIBUTE_LOG_APPEND_TIME,
   BATCH_OVERHEAD_BYTES,
@@ -148,7 +148,7 @@ export function sliceFrom(batches: Uint8Array, offset: number, maxBytes: number)
  * - MESSAGE_TOO_LARGE: more than BATCH_BYTES_MAX, whatever max.message.bytes says;
  * - INVALID_RECORD: not one batch of magic 2, a control batch, offsets or counts or producer fields that cannot be;
  * - UNSUPPORTED_COMPRESSION_TYPE: a codec that Kafka does not have;
- * - INVALID_TIMESTAMP: stamped LogAppendTime, or a time that is neither -1 nor from 0 to 2^53 - 1.
+ * - INVALID_TIMESTAMP: stamped LogAppendTime, or a time that is neither -1 nor from 0 to TIMESTAMP_MS_MAX.
  */
 export function validateBatch(bytes: Uint8Array): BatchHeader | Failure {
   if (bytes.length < BATCH_HEADER_BYTES) {
@@ -257,7 +257,7 @@ function problemOfTimes(header: BatchHeader): Failure | undefined {
     );
   }
   for (const timestamp of [header.baseTimestamp, header.maxTimestamp]) {
-    if (timestamp < -1 || timestamp > OFFSET_MAX) {
+    if (timestamp < -1 || timestamp > TIMESTAMP_MS_MAX) {
       return failure("INVALID_TIMESTAMP", `${timestamp} is not a time: give ms since 1970, or -1 for none`);
     }
   }

@@ -5,6 +5,7 @@ import {
   DECOMPRESSED_BATCH_BYTES_MAX,
   HEADERS_PER_RECORD_MAX,
   RECORDS_PER_BATCH_MAX,
+  TIMESTAMP_MS_MAX,
 } from "../model/limits.ts";
 import { BATCH_HEADER_BYTES } from "./batch-header.ts";
 import { ATTRIBUTE_TRANSACTIONAL, BATCH_OVERHEAD_BYTES, FIELD, MAGIC, writeInt64 } from "./batch-layout.ts";
@@ -30,7 +31,7 @@ export interface BatchOptions {
 /**
  * The records as one batch, ready to be produced: baseOffset 0, no leader epoch, the records' own times.
  * @throws {EdgelogError} INVALID_RECORD for no records, too many of them or of headers; INVALID_TIMESTAMP for a time that
- *   is neither -1 nor from 0 to 2^53 - 1; MESSAGE_TOO_LARGE beyond DECOMPRESSED_BATCH_BYTES_MAX before compression;
+ *   is neither -1 nor from 0 to TIMESTAMP_MS_MAX; MESSAGE_TOO_LARGE beyond DECOMPRESSED_BATCH_BYTES_MAX before compression;
  *   UNSUPPORTED_COMPRESSION_TYPE if the codec cannot be written here.
  */
 export function encodeBatch(records: readonly NewRecord[], options: BatchOptions = {}): Uint8Array {
@@ -49,7 +50,7 @@ export function encodeBatch(records: readonly NewRecord[], options: BatchOptions
   let maxTimestamp = -1;
   for (let index = 0; index < records.length; index++) {
     const record = records[index] ?? first;
-    if (!(record.timestamp >= -1 && Number.isSafeInteger(record.timestamp))) {
+    if (!isTime(record.timestamp)) {
       throw new EdgelogError(
         "INVALID_TIMESTAMP",
         `${record.timestamp} is not a time: give whole ms since 1970, or -1 for none`,
@@ -104,6 +105,11 @@ export function encodeBatch(records: readonly NewRecord[], options: BatchOptions
 export function encodedRecordBytes(record: NewRecord): number {
   const body = bodyBytes(record, Number.MAX_SAFE_INTEGER, RECORDS_PER_BATCH_MAX);
   return sizeOfVarint(body) + body;
+}
+
+/** Kept below 2^53 by a margin, so that the difference of two times stays a safe integer too. */
+function isTime(timestamp: number): boolean {
+  return Number.isInteger(timestamp) && timestamp >= -1 && timestamp <= TIMESTAMP_MS_MAX;
 }
 
 /** Of what follows a record's length. */

@@ -12,6 +12,8 @@ const SECOND_MS = 1_000;
 export const BATCH_BYTES_MAX = 1_900_000;
 /** Offsets are JavaScript numbers. */
 export const OFFSET_MAX = Number.MAX_SAFE_INTEGER;
+/** Times in ms: the last one that a JavaScript Date can hold. */
+export const TIMESTAMP_MS_MAX = 8_640_000_000_000_000;
 export const RECORDS_PER_BATCH_MAX = 1_000_000;
 export const HEADERS_PER_RECORD_MAX = 1_000;
 /** Kafka's producers may send more headers than our front ends take: what a reader still decodes. */

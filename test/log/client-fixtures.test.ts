@@ -23,7 +23,7 @@ describe.each(fixtures)("$file", (fixture) => {
     expect(header).toMatchObject({
       baseOffset: 0,
       sizeInBytes: batch.length,
-      compression: COMPRESSION_NAMES.findIndex((name) => name === codec),
+      compression: COMPRESSION_NAMES.indexOf(codec),
       timestampType: "CreateTime",
       isTransactional: false,
       isControl: false,

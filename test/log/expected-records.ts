@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { COMPRESSION_NAMES, type CompressionName } from "../../src/log/compression.ts";
 import type { LogRecord, RecordHeader } from "../../src/log/record.ts";
 
 const FIXTURES = join(import.meta.dirname, "fixtures");
@@ -10,7 +11,7 @@ const NO_NULL_HEADERS = ["kafka-python", "kafkajs", "platformatic"];
 export interface ClientFixture {
   readonly file: string;
   readonly client: string;
-  readonly codec: string;
+  readonly codec: CompressionName;
   readonly large: boolean;
 }
 
@@ -21,7 +22,8 @@ export function clientFixtures(): ClientFixture[] {
         file,
       );
     if (match === null) return [];
-    const [, client = "", codec = "", large] = match;
+    const [, client = "", , large] = match;
+    const codec = COMPRESSION_NAMES.find((name) => name === match[2]) ?? "none";
     return [{ file, client, codec, large: large !== undefined }];
   });
 }
