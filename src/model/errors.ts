@@ -227,7 +227,11 @@ export class EdgelogError extends Error {
 }
 
 /** The result, or the failure thrown as an {@link EdgelogError}. */
-export function unwrap<T>(result: T | Failure): T {
-  if (isFailure(result)) throw EdgelogError.from(result);
-  return result;
+export function unwrap<T>(result: T): Exclude<T, Failure> {
+  if (isSuccess(result)) return result;
+  throw isFailure(result) ? EdgelogError.from(result) : new TypeError("neither a result nor a failure");
+}
+
+function isSuccess<T>(result: T): result is Exclude<T, Failure> {
+  return !isFailure(result);
 }
