@@ -43,7 +43,7 @@ export const onlyFromHere = createMiddleware<HttpEnv>(async (c, next) => {
 const allowOrigins = cors({
   origin: (origin, c) => (isAllowedOrigin(c.env, origin) ? origin : undefined),
   allowMethods: ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-  allowHeaders: ["Authorization", "Content-Type", "Content-Encoding", "Accept", "Last-Event-ID"],
+  allowHeaders: ["Authorization", "Content-Type", "Content-Encoding", "Accept", "Last-Event-ID", "Prefer"],
   exposeHeaders: [
     "Edgelog-Next-Offset",
     "Edgelog-High-Watermark",

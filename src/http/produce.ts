@@ -46,6 +46,7 @@ produceRoutes.openapi(
     summary: "Produce records",
     description: [
       "An answered record is durable. The records of one partition are stored in the request's order, as few batches; when one batch fails, later ones of its partition are not tried.",
+      "A raw batch with `Prefer: return=minimal` is answered with its first record's entry only; the others follow it.",
       "A request that is wrong in itself (its form, a partition that does not exist, a record larger than `max.message.bytes`) is refused as a whole and stores nothing.",
       "Idempotent: `producer_id`, `producer_epoch` (from `POST /v1/producers`), `base_sequence` and `partition` make a repeated request harmless. Its records must fit into one batch.",
       `A body has at most ${HTTP_BODY_BYTES_MAX} bytes, before and after \`Content-Encoding: gzip\`, and at most ${HTTP_RECORDS_PER_REQUEST_MAX} records.`,
@@ -95,7 +96,8 @@ produceRoutes.openapi(
     const cluster = new Cluster(c.env);
     const type = bodyType(c.req.raw, [JSON_TYPE, NDJSON_TYPE, RECORD_BATCH_TYPE]);
     if (type === RECORD_BATCH_TYPE) {
-      return produceBatch(c.env, cluster, topic, query, await readBody(c.req.raw));
+      const entries = prefersMinimal(c.req.header("prefer")) ? 1 : Number.POSITIVE_INFINITY;
+      return produceBatch(c.env, cluster, topic, query, await readBody(c.req.raw), entries);
     }
     const request = await readProduceRequest(c.req.raw, type, query);
     return answerOf(await produceRecords(c.env, cluster, topic, request));
@@ -196,6 +198,7 @@ async function produceBatch(
   name: string,
   query: z.infer<typeof ProduceQuery>,
   batch: Uint8Array,
+  entriesMax: number,
 ): Promise<Response> {
   const { partition, ...others } = query;
   if (partition === undefined) throw invalid("A raw batch needs ?partition=.");
@@ -210,7 +213,12 @@ async function produceBatch(
     );
   });
   const { baseOffset } = unwrap(await appendOne(cluster, name, partition, batch, recordsCount));
-  return streamed(offsetEntries(partition, baseOffset, recordsCount));
+  return streamed(offsetEntries(partition, baseOffset, Math.min(recordsCount, entriesMax)));
+}
+
+/** RFC 7240. */
+function prefersMinimal(prefer: string | undefined): boolean {
+  return prefer?.split(",").some((preference) => preference.trim() === "return=minimal") ?? false;
 }
 
 /** 200, 207, or the first failure's status if nothing was stored. */

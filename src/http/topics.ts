@@ -2,7 +2,7 @@
 
 import { createRoute, z } from "@hono/zod-openapi";
 import { Cluster } from "../cluster/cluster.ts";
-import { failure, unwrap } from "../model/errors.ts";
+import { failure, isFailure, unwrap } from "../model/errors.ts";
 import { CONFIGS_PER_TOPIC_MAX, HTTP_LIST_PAGE_MAX, PARTITIONS_PER_TOPIC_MAX } from "../model/limits.ts";
 import type { Topic } from "../model/topic.ts";
 import { TOPIC_CONFIGS, type TopicConfigDefinition, topicConfigs } from "../model/topic-configs.ts";
@@ -212,15 +212,29 @@ topicRoutes.openapi(
     path: "/v1/topics/{topic}",
     tags,
     summary: "Describe a topic, its configs and their defaults",
-    request: { params: TopicParams, query: z.strictObject({}) },
+    request: {
+      params: TopicParams,
+      query: z.strictObject({
+        auto_create: z.enum(["true", "false"]).optional().openapi({
+          description:
+            "`true`: a topic that does not exist is created, where the cluster allows it (Kafka's allow.auto.create.topics). Default false.",
+        }),
+      }),
+    },
     responses: {
       200: { description: "The topic.", content: json(TopicDescription) },
       ...errorResponses("UNKNOWN_TOPIC_OR_PARTITION", "INVALID_TOPIC_EXCEPTION", "KAFKA_STORAGE_ERROR"),
     },
   }),
   async (c) => {
-    const topic = unwrap(await new Cluster(c.env).controller.topic(c.req.valid("param").topic));
-    return c.json({ ...topicAnswer(topic), config_entries: configEntries(topic) }, 200);
+    const { topic: name } = c.req.valid("param");
+    const cluster = new Cluster(c.env);
+    let topic = await cluster.controller.topic(name);
+    if (isFailure(topic) && c.req.valid("query").auto_create === "true") {
+      topic = await cluster.topicForProduce(name);
+    }
+    const described = unwrap(topic);
+    return c.json({ ...topicAnswer(described), config_entries: configEntries(described) }, 200);
   },
 );
 
