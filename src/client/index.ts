@@ -23,10 +23,12 @@ export type {
   AlterTopicOptions,
   CallOptions,
   CreateTopicOptions,
+  DescribeTopicOptions,
   OffsetsOptions,
   PartitionOffset,
   TopicConfigs,
   TopicDescription,
+  TopicDetails,
   Topics,
 } from "./topics.ts";
 export { webSocketOver } from "./websocket-over-fetch.ts";

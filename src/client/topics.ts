@@ -9,8 +9,15 @@ export interface TopicDescription {
   /** Kafka's topic id: never used again, even when a topic of the same name is made anew. */
   readonly id: string;
   readonly partitions: number;
-  /** Every config in effect, defaults included, where the cluster told; else those that differ from the defaults. */
+  /** What differs from the defaults. */
   readonly configs: TopicConfigs;
+  /** ms since 1970. */
+  readonly createdAtMs: number;
+}
+
+/** A topic with every config in effect, defaults included. */
+export interface TopicDetails extends TopicDescription {
+  readonly configsInEffect: TopicConfigs;
 }
 
 /** Where one partition begins or ends, or where a time lies in it. */
@@ -24,6 +31,11 @@ export interface PartitionOffset {
 
 export interface CallOptions {
   readonly signal?: AbortSignal;
+}
+
+export interface DescribeTopicOptions extends CallOptions {
+  /** Create it if there is none and the cluster allows it. Default false. Kafka: `allow.auto.create.topics`. */
+  readonly autoCreate?: boolean;
 }
 
 export interface CreateTopicOptions extends CallOptions {
@@ -70,7 +82,7 @@ export class Topics {
       const topics = property(answer, "topics");
       if (!Array.isArray(topics)) throw unexpected("GET /v1/topics");
       for (const topic of topics) yield parseTopic(topic);
-      const next = property(answer, "next");
+      const next = property(answer, "next_after");
       after = typeof next === "string" ? next : undefined;
     } while (after !== undefined);
   }
@@ -83,19 +95,22 @@ export class Topics {
   }
 
   /** Throws UNKNOWN_TOPIC_OR_PARTITION. */
-  async describe(name: string, options: CallOptions = {}): Promise<TopicDescription> {
-    const call = { path: path`/v1/topics/${name}`, signal: options.signal };
-    return parseTopic(await this.#transport.callRepeatedly(call));
+  async describe(name: string, options: DescribeTopicOptions = {}): Promise<TopicDetails> {
+    const { autoCreate, signal } = options;
+    const query = { auto_create: autoCreate === true ? "true" : undefined };
+    return parseDetails(
+      await this.#transport.callRepeatedly({ path: path`/v1/topics/${name}`, query, signal }),
+    );
   }
 
   /** Adds partitions, changes configs, or both. Throws UNKNOWN_TOPIC_OR_PARTITION, INVALID_PARTITIONS, INVALID_CONFIG. */
-  async alter(name: string, options: AlterTopicOptions): Promise<TopicDescription> {
+  async alter(name: string, options: AlterTopicOptions): Promise<TopicDetails> {
     const { partitions, configs, signal } = options;
     const json = {
       partitions,
       configs: configs && mapValues(configs, (value) => (value === null ? null : String(value))),
     };
-    return parseTopic(
+    return parseDetails(
       await this.#transport.call({ method: "PATCH", path: path`/v1/topics/${name}`, json, signal }),
     );
   }
@@ -144,6 +159,7 @@ function parseTopic(answer: unknown): TopicDescription {
   const id = property(answer, "id");
   const partitions = property(answer, "partitions");
   const configs = property(answer, "configs");
+  const createdAtMs = property(answer, "created_at_ms");
   if (typeof name !== "string" || typeof id !== "string" || typeof partitions !== "number") {
     throw unexpected("the cluster's description of a topic");
   }
@@ -151,8 +167,20 @@ function parseTopic(answer: unknown): TopicDescription {
     name,
     id,
     partitions,
+    createdAtMs: Number(createdAtMs),
     configs: typeof configs === "object" && configs !== null ? mapValues({ ...configs }, String) : {},
   };
+}
+
+function parseDetails(answer: unknown): TopicDetails {
+  const configsInEffect: Record<string, string> = {};
+  const entries = property(answer, "config_entries");
+  if (!Array.isArray(entries)) throw unexpected("the cluster's description of a topic");
+  for (const entry of entries) {
+    const value = property(entry, "effective_value") ?? property(entry, "value");
+    configsInEffect[String(property(entry, "name"))] = String(value);
+  }
+  return { ...parseTopic(answer), configsInEffect };
 }
 
 function mapValues<V, R>(values: Readonly<Record<string, V>>, map: (value: V) => R): Record<string, R> {

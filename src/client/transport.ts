@@ -21,6 +21,7 @@ export interface Call {
   readonly json?: unknown;
   /** Sent as they are. */
   readonly bytes?: { readonly data: Uint8Array<ArrayBuffer>; readonly type: string };
+  readonly prefer?: "return=minimal";
   readonly signal?: AbortSignal | undefined;
   /** Instead of the client's `requestTimeoutMs`. */
   readonly timeoutMs?: number;
@@ -107,7 +108,8 @@ export class Transport {
 
   #headers(call: Call): Record<string, string> {
     const headers: Record<string, string> = { accept: "application/json" };
-    if (this.options.token !== undefined) headers["authorization"] = `Bearer ${this.options.token}`;
+    if (call.prefer !== undefined) headers.prefer = call.prefer;
+    if (this.options.token !== undefined) headers.authorization = `Bearer ${this.options.token}`;
     if (call.bytes !== undefined) headers["content-type"] = call.bytes.type;
     else if (call.json !== undefined) headers["content-type"] = "application/json";
     return headers;

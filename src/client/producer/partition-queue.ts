@@ -205,6 +205,8 @@ export class PartitionQueue {
       path: path`/v1/topics/${this.#topic}/records`,
       query: { partition: this.#partition },
       bytes: { data: batch.bytes, type: "application/vnd.kafka.recordbatch" },
+      // One entry is enough: the other records follow the first.
+      prefer: "return=minimal",
       timeoutMs: Math.max(1, Math.min(settings.requestTimeoutMs, batch.deadlineMs - Date.now())),
       signal: stop,
     });

@@ -226,7 +226,7 @@ export class Producer {
     let queues = this.#queues.get(topic);
     if (queues === undefined) {
       queues = new TopicQueues(topic, this.#shipping, (name, signal) =>
-        this.#topics.describe(name, { signal }),
+        this.#topics.describe(name, { autoCreate: true, signal }),
       );
       this.#queues.set(topic, queues);
     }

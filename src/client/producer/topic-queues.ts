@@ -1,7 +1,7 @@
 import { partitionForKey } from "../../log/partitioner.ts";
 import { EdgelogError } from "../../model/errors.ts";
 import { retrying } from "../retry.ts";
-import type { TopicDescription } from "../topics.ts";
+import type { TopicDetails } from "../topics.ts";
 import { PartitionQueue, type Shipping } from "./partition-queue.ts";
 import type { PendingRecord } from "./pending-record.ts";
 import { StickyPartitioner } from "./sticky-partitioner.ts";
@@ -16,7 +16,7 @@ interface Metadata {
 export class TopicQueues {
   readonly #topic: string;
   readonly #shipping: Shipping;
-  readonly #describe: (topic: string, signal: AbortSignal) => Promise<TopicDescription>;
+  readonly #describe: (topic: string, signal: AbortSignal) => Promise<TopicDetails>;
   readonly #queues = new Map<number, PartitionQueue>();
   readonly #sticky: StickyPartitioner;
   /** In the order in which they came, until the number of partitions is known. */
@@ -27,7 +27,7 @@ export class TopicQueues {
   constructor(
     topic: string,
     shipping: Shipping,
-    describe: (topic: string, signal: AbortSignal) => Promise<TopicDescription>,
+    describe: (topic: string, signal: AbortSignal) => Promise<TopicDetails>,
   ) {
     this.#topic = topic;
     this.#shipping = shipping;
@@ -95,7 +95,7 @@ export class TopicQueues {
       });
       this.#metadata = {
         partitions: topic.partitions,
-        messageBytesMax: Number(topic.configs["max.message.bytes"] ?? Number.POSITIVE_INFINITY),
+        messageBytesMax: Number(topic.configsInEffect["max.message.bytes"] ?? Number.POSITIVE_INFINITY),
         sinceMs: Date.now(),
       };
       for (const pending of this.#takeUnassigned()) this.#assign(pending, this.#metadata);

@@ -1,0 +1,82 @@
+/** The real platform for a test file, and a client of it. */
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll } from "vitest";
+import { type Platform, startPlatform } from "../../src/cli/platform.ts";
+import { Edgelog, type EdgelogOptions } from "../../src/client/index.ts";
+import { FaultyProxy } from "./faulty-proxy.ts";
+
+export interface TestCluster {
+  readonly url: string;
+  /** The same cluster, over a connection that a test can break. */
+  readonly proxy: FaultyProxy;
+  client(options?: Partial<EdgelogOptions>): Edgelog;
+  /** A topic of the test's own. */
+  newTopic(partitions?: number, configs?: Record<string, string>): Promise<string>;
+}
+
+/** Starts the platform before the file's tests and stops it after them. */
+export function useCluster(options: { readonly rootToken?: string } = {}): TestCluster {
+  let platform: Platform | undefined;
+  let dataDir: string | undefined;
+  const proxy = new FaultyProxy();
+  let topics = 0;
+  const started = () => {
+    if (platform === undefined) throw new Error("the platform has not started");
+    return platform;
+  };
+
+  beforeAll(async () => {
+    dataDir = await mkdtemp(join(tmpdir(), "edgelog-client-"));
+    platform = await startPlatform({ host: "127.0.0.1", port: 0, dataDir, quiet: true, ...options });
+    await proxy.start(new URL(platform.url));
+  });
+  afterAll(async () => {
+    await proxy.stop();
+    await platform?.stop();
+    if (dataDir !== undefined) await rm(dataDir, { recursive: true, force: true });
+  });
+
+  const client = (more: Partial<EdgelogOptions> = {}) =>
+    new Edgelog({
+      url: started().url,
+      ...(options.rootToken !== undefined && { token: options.rootToken }),
+      ...more,
+    });
+  return {
+    get url() {
+      return started().url;
+    },
+    proxy,
+    client,
+    async newTopic(partitions = 1, configs = {}) {
+      const name = `topic-${++topics}`;
+      await client().topics.create(name, { partitions, configs });
+      return name;
+    },
+  };
+}
+
+/** The first `count` records. */
+export async function take<T>(source: AsyncIterable<T>, count: number): Promise<T[]> {
+  const taken: T[] = [];
+  if (count === 0) return taken;
+  for await (const each of source) {
+    taken.push(each);
+    if (taken.length === count) break;
+  }
+  return taken;
+}
+
+/** All there is up to the log end. */
+export function readAll(client: Edgelog, topic: string): Promise<Awaited<ReturnType<typeof collect>>> {
+  return collect(client.consume(topic, { from: "earliest", follow: false }));
+}
+
+async function collect(source: ReturnType<Edgelog["consume"]>) {
+  const all = [];
+  for await (const record of source) all.push(record);
+  return all;
+}
