@@ -26,7 +26,7 @@ export class CommitQueue {
   #unconfirmedBytes = 0;
   #commitsInFlight = 0;
 
-  /** `write` inserts batches, in order and all or nothing; if it throws, the object is thrown away. */
+  /** `write` inserts batches in one transaction, in order; if that fails, the object is thrown away. */
   constructor(storage: LogStorage, write: (batches: readonly AssignedBatch[]) => void) {
     this.#storage = storage;
     this.#write = write;
@@ -57,11 +57,7 @@ export class CommitQueue {
     const bytes = this.#waitingBytes;
     this.#waiting = [];
     this.#waitingBytes = 0;
-    try {
-      this.#write(batches);
-    } catch (error) {
-      this.#storage.abort(`the log could not be written: ${String(error)}`);
-    }
+    this.#write(batches);
     for (const batch of batches) batch.written.resolve();
     this.#commitsInFlight++;
     this.#storage.sync().then(

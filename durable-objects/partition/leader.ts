@@ -383,26 +383,29 @@ export class PartitionLeader {
     this.store.setSetting(TOPIC, JSON.stringify(topic));
   }
 
-  async #open(): Promise<Failure | undefined> {
-    this.#opening ??= this.#around.openPartition(this.identity).then((topic) => {
-      // The topic may have been deleted while the Controller's answer was on its way.
-      const refused = isFailure(topic) ? topic : this.#goneProblem();
-      if (isFailure(topic) || refused !== undefined) {
-        this.#opening = undefined;
-        return refused;
-      }
-      const nowMs = this.#around.clock.now();
-      this.#around.storage.transactionSync(() => {
-        this.store.create();
-        this.store.addLeaderEpoch(this.leaderEpoch, 0);
-        this.store.setSetting(IDENTITY, partitionObjectName(this.identity));
-        this.log.begin(nowMs);
-        this.#learn(topic);
-      });
-      this.#around.housekeepingDue(nowMs + Math.min(this.#configs.segmentMs, this.#configs.retentionMs));
-      return undefined;
+  #open(): Promise<Failure | undefined> {
+    this.#opening ??= this.#openOnce().finally(() => {
+      this.#opening = undefined;
     });
     return this.#opening;
+  }
+
+  async #openOnce(): Promise<Failure | undefined> {
+    const topic = await this.#around.openPartition(this.identity);
+    if (isFailure(topic)) return topic;
+    // The topic may have been deleted while the Controller's answer was on its way.
+    const gone = this.#goneProblem();
+    if (gone !== undefined) return gone;
+    const nowMs = this.#around.clock.now();
+    this.#around.storage.transactionSync(() => {
+      this.store.create();
+      this.store.addLeaderEpoch(this.leaderEpoch, 0);
+      this.store.setSetting(IDENTITY, partitionObjectName(this.identity));
+      this.log.begin(nowMs);
+      this.#learn(topic);
+    });
+    this.#around.housekeepingDue(nowMs + Math.min(this.#configs.segmentMs, this.#configs.retentionMs));
+    return undefined;
   }
 
   #recover(): void {

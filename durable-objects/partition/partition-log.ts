@@ -192,20 +192,26 @@ function subscriberLog(leader: PartitionLeader): SubscriberLog {
 
 function platformStorage(ctx: DurableObjectState): LogStorage {
   const { storage } = ctx;
+  const abort = (reason: string): never => {
+    ctx.abort(reason);
+    throw new Error(reason);
+  };
   return {
     exec: (query: string, ...bindings: SqlValue[]): SqlRow[] =>
       storage.sql.exec(query, ...bindings).toArray(),
-    transactionSync: (closure) => storage.transactionSync(closure),
+    transactionSync(closure) {
+      try {
+        return storage.transactionSync(closure);
+      } catch (error) {
+        return abort(`a transaction failed: ${String(error)}`);
+      }
+    },
     sync: () => storage.sync(),
     setAlarm: (atMs) => {
       // Not awaited: it joins the transaction of the writes around it, and the output gate waits for it.
       void (atMs === null ? storage.deleteAlarm() : storage.setAlarm(atMs));
     },
-    deleteAll: () => storage.deleteAll(),
-    abort: (reason) => {
-      ctx.abort(reason);
-      throw new Error(reason);
-    },
+    abort,
   };
 }
 

@@ -98,10 +98,12 @@ export class SegmentedLog {
     let rolled = false;
     let group: AssignedBatch[] = [];
     let bytes = 0;
+    let rowBytes = 0;
     const insert = () => {
       if (group.length > 0) this.#insert(group, bytes);
       group = [];
       bytes = 0;
+      rowBytes = 0;
     };
     for (const batch of batches) {
       const active = this.#requireActive();
@@ -113,11 +115,12 @@ export class SegmentedLog {
         insert();
         this.roll(nowMs);
         rolled = true;
-      } else if (bytes + batch.bytes.length > COMMIT_GROUP_BYTES_MAX) {
+      } else if (rowBytes + rowBytesOf(batch) > COMMIT_GROUP_BYTES_MAX) {
         insert();
       }
       group.push(batch);
       bytes += batch.bytes.length;
+      rowBytes += rowBytesOf(batch);
     }
     insert();
     return rolled;
@@ -268,6 +271,11 @@ export class SegmentedLog {
     if (this.#active === undefined) throw new Error("the log has not begun");
     return this.#active;
   }
+}
+
+/** What a batch takes in its row: itself and its header once more. */
+function rowBytesOf(batch: AssignedBatch): number {
+  return batch.bytes.length + BATCH_HEADER_BYTES;
 }
 
 /** Whole batches out of consecutive groups: from the one that contains `offset`, at most `maxBytes` but at least one. */

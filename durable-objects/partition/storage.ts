@@ -9,13 +9,12 @@ export type SqlRow = Readonly<Record<string, SqlValue>>;
 export interface LogStorage {
   /** Runs one statement and drains its cursor at once: an open cursor would make DROP TABLE fail. */
   exec(query: string, ...bindings: SqlValue[]): SqlRow[];
-  /** All or nothing. */
+  /** All or nothing. A closure that throws throws the object away, because memory may have run ahead of storage. */
   transactionSync<T>(closure: () => T): T;
   /** Resolves when everything written so far is durable. */
   sync(): Promise<void>;
   /** The alarm's next time in ms, or null for none. Part of the same transaction as the writes around it. */
   setAlarm(atMs: number | null): void;
-  deleteAll(): Promise<void>;
   /** Throws away the object and with it everything not yet durable; callers see an exception. */
   abort(reason: string): never;
 }

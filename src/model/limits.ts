@@ -22,8 +22,8 @@ export const DECODED_HEADERS_PER_RECORD_MAX = 100_000;
 export const DECOMPRESSED_BATCH_BYTES_MAX = 32 * MiB;
 
 // ── the partition: appending ─────────────────────────────────────────────────────────────────────────────────────────
-/** One commit group is one row. */
-export const COMMIT_GROUP_BYTES_MAX = 1_900_000;
+/** One commit group is one row: its batches and their headers once more. */
+export const COMMIT_GROUP_BYTES_MAX = 1_950_000;
 /** Appended but not yet committed, per partition; beyond it producers are told to retry. */
 export const PENDING_APPEND_BYTES_MAX = 16 * MiB;
 /** Sequences kept per producer (Kafka's `ProducerStateEntry.NUM_BATCHES_TO_RETAIN`). */
@@ -73,6 +73,18 @@ export const SUBSCRIBER_JSON_FRAME_CHARS_MAX = 8 * MiB;
 export const SUBSCRIBER_FRAME_CACHE_BYTES_MAX = 8 * MiB;
 /** A socket that owes credit for so long is closed, but only while others wait for the memory it holds. */
 export const SUBSCRIBER_STALLED_MS_MAX = 10 * SECOND_MS;
+/** Frames that leaders have sent to the sockets of a Worker's isolate and that no client has taken yet. */
+export const BRIDGE_QUEUED_BYTES_MAX = 32 * MiB;
+/** What a Worker that follows several partitions for one client lets each leader send ahead. */
+export const FEED_WINDOW_BYTES = { least: 16 * KiB, most: 1 * MiB } as const;
+/** Tries to go on with a partition, without progress, before the client is told. */
+export const FEED_RETRIES_MAX = 8;
+export const FEED_RETRY_MS = { first: 50, most: 5 * SECOND_MS } as const;
+/** Silence on an event stream is broken by a comment. */
+export const EVENT_STREAM_HEARTBEAT_MS = 15 * SECOND_MS;
+export const EVENT_STREAM_RETRY_MS = 1 * SECOND_MS;
+/** Offsets looked up at once when a subscription begins. */
+export const SUBSCRIPTION_LOOKUPS_MAX = 32;
 /** A message from a subscriber. */
 export const SUBSCRIBER_MESSAGE_BYTES_MAX = 64 * KiB;
 export const SUBSCRIPTIONS_PER_SOCKET_MAX = 1_000;
@@ -116,6 +128,12 @@ export const HTTP_BATCH_BYTES_TARGET = 1_000_000;
 export const HTTP_APPENDS_IN_FLIGHT_MAX = 64;
 /** A streamed answer is encoded in pieces of about so many characters. */
 export const HTTP_CHUNK_CHARS = 64 * KiB;
+
+// ── the Kafka protocol ───────────────────────────────────────────────────────────────────────────────────────────────
+/** A request, as its length prefix announces it (Kafka's `socket.request.max.bytes`; its default is 100 MB). */
+export const KAFKA_FRAME_BYTES_MAX = 32 * MiB;
+/** Elements of all arrays of one message together: an element of two bytes becomes an object of a hundred. */
+export const KAFKA_ARRAY_ELEMENTS_MAX = 250_000;
 
 // ── the Worker ───────────────────────────────────────────────────────────────────────────────────────────────────────
 /** How long a Worker believes what it knows of a topic. */
