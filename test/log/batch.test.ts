@@ -14,9 +14,8 @@ import {
   stampLogAppendTime,
   validateBatch,
 } from "../../src/log/batch-header.ts";
-import { crc32c } from "../../src/log/crc32c.ts";
 import type { NewRecord } from "../../src/log/record.ts";
-import { EdgelogError, unwrap } from "../../src/model/errors.ts";
+import { unwrap } from "../../src/model/errors.ts";
 import {
   DECOMPRESSED_BATCH_BYTES_MAX,
   HEADERS_PER_RECORD_MAX,
@@ -24,6 +23,7 @@ import {
   TIMESTAMP_MS_MAX,
 } from "../../src/model/limits.ts";
 import { arbitraryRecord, arbitraryRecords } from "./arbitrary-records.ts";
+import { errorOf, resealed } from "./support.ts";
 
 const utf8 = (text: string) => new TextEncoder().encode(text);
 const plain = (value: string, timestamp = 5): NewRecord => ({ timestamp, key: null, value: utf8(value) });
@@ -184,18 +184,3 @@ test("a batch that is torn, of another magic or changed on its way is refused be
   expect(errorOf(() => [...decodeBatch(resealed(changed(22, 6)))])).toBe("UNSUPPORTED_COMPRESSION_TYPE");
   expect(errorOf(() => [...decodeBatch(changed(0, 0x80))])).toBe("INVALID_RECORD");
 });
-
-function resealed(batch: Uint8Array): Uint8Array {
-  new DataView(batch.buffer, batch.byteOffset).setUint32(17, crc32c(batch, 21));
-  return batch;
-}
-
-function errorOf(work: () => unknown): string {
-  try {
-    work();
-  } catch (error) {
-    if (error instanceof EdgelogError) return error.code;
-    throw error;
-  }
-  return "none";
-}

@@ -10,6 +10,10 @@ export class OutputPieces {
     this.#bytesMax = bytesMax;
   }
 
+  get length(): number {
+    return this.#length;
+  }
+
   /** Bytes that may still be added. */
   get room(): number {
     return this.#bytesMax - this.#length;

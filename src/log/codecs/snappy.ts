@@ -11,6 +11,8 @@ const XERIAL_MAGIC = [0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00];
 /** The magic, a version and the oldest version that can read it. */
 const XERIAL_HEADER_BYTES = 16;
 const BLOCK_LENGTH_BYTES = 4;
+/** Of the varint that begins a raw block. */
+const LENGTH_BYTES_MAX = 5;
 
 /** @throws {EdgelogError} MESSAGE_TOO_LARGE beyond `bytesMax`, INVALID_RECORD if it is not snappy. */
 export function unsnappy(bytes: Uint8Array, bytesMax: number): Uint8Array {
@@ -29,9 +31,19 @@ export function unsnappy(bytes: Uint8Array, bytesMax: number): Uint8Array {
   return output.joined();
 }
 
+/** A block begins with the length of what it holds, an unsigned varint of at most 32 bits. */
 function unsnappyBlock(block: Uint8Array, bytesMax: number): Uint8Array {
-  const length = declaredLength(block);
+  let length = 0;
+  let at = 0;
+  for (let byte = 0x80; byte >= 0x80; at++) {
+    if (at === LENGTH_BYTES_MAX || at === block.length)
+      throw malformed("snappy", "a block does not begin with its length");
+    byte = block[at] ?? 0;
+    length += (byte & 0x7f) * 2 ** (7 * at);
+  }
   if (length > bytesMax) throw tooMuchOutput(bytesMax);
+  // The library fills up with zeros what the elements do not give, and drops what is too much.
+  if (measureElements(block, at) !== length) throw malformed("snappy", "a block does not hold what it says");
   try {
     return uncompress(block, bytesMax);
   } catch (error) {
@@ -39,14 +51,37 @@ function unsnappyBlock(block: Uint8Array, bytesMax: number): Uint8Array {
   }
 }
 
-/** A block begins with the length of what it holds, an unsigned varint of at most 32 bits. */
-function declaredLength(block: Uint8Array): number {
+/** How many bytes a block's literals and copies give, without making them; NaN if the last one is cut short. */
+function measureElements(block: Uint8Array, start: number): number {
   let length = 0;
-  for (let index = 0; index < 5; index++) {
-    const byte = block[index];
-    if (byte === undefined) break;
-    length += (byte & 0x7f) * 2 ** (7 * index);
-    if (byte < 0x80) return length;
+  let at = start;
+  while (at < block.length) {
+    const tag = block[at] ?? 0;
+    const size = tag >>> 2;
+    switch (tag & 0b11) {
+      case 0: {
+        const sizeBytes = size < 60 ? 0 : size - 59;
+        let literal = size;
+        if (sizeBytes > 0) {
+          literal = 0;
+          for (let index = sizeBytes; index > 0; index--) literal = literal * 256 + (block[at + index] ?? 0);
+        }
+        length += literal + 1;
+        at += 1 + sizeBytes + literal + 1;
+        break;
+      }
+      case 1:
+        length += (size & 0b111) + 4;
+        at += 2;
+        break;
+      case 2:
+        length += size + 1;
+        at += 3;
+        break;
+      default:
+        length += size + 1;
+        at += 5;
+    }
   }
-  throw malformed("snappy", "a block does not begin with its length");
+  return at === block.length ? length : Number.NaN;
 }

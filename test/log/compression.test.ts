@@ -1,0 +1,190 @@
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
+import { gzipSync, zstdCompressSync } from "node:zlib";
+import fc from "fast-check";
+import { compress as snappy } from "snappyjs";
+import { describe, expect, test } from "vitest";
+import { gunzip, gunzipPortable, gzipPortable } from "../../src/log/codecs/gzip.ts";
+import { unlz4 } from "../../src/log/codecs/lz4.ts";
+import { unsnappy } from "../../src/log/codecs/snappy.ts";
+import { unzstd, unzstdPortable } from "../../src/log/codecs/zstd.ts";
+import {
+  COMPRESSION_NAMES,
+  canCompress,
+  compress,
+  compressionName,
+  decompress,
+} from "../../src/log/compression.ts";
+import {
+  lz4Bomb,
+  snappyBomb,
+  snappyHugeLength,
+  zstdBomb,
+  zstdHugeContent,
+  zstdHugeWindow,
+} from "./codec-bombs.ts";
+import { readFixture } from "./expected-records.ts";
+import { concat, errorOf } from "./support.ts";
+
+const MiB = 1024 * 1024;
+const utf8 = (text: string) => new TextEncoder().encode(text);
+const compressible = fc
+  .array(fc.tuple(fc.uint8Array({ maxLength: 40 }), fc.nat(400)), { maxLength: 12 })
+  .map((parts) => concat(...parts.flatMap(([bytes, times]) => Array<Uint8Array>(times).fill(bytes))));
+
+/** What decodes each codec, native and in JavaScript. */
+const DECODERS = [
+  { name: "gzip", decode: gunzip, encode: (bytes: Uint8Array) => gzipSync(bytes) },
+  { name: "gzip in JavaScript", decode: gunzipPortable, encode: (bytes: Uint8Array) => gzipSync(bytes) },
+  { name: "zstd", decode: unzstd, encode: (bytes: Uint8Array) => zstdCompressSync(bytes) },
+  {
+    name: "zstd in JavaScript",
+    decode: unzstdPortable,
+    encode: (bytes: Uint8Array) => zstdCompressSync(bytes),
+  },
+  { name: "raw snappy", decode: unsnappy, encode: snappy },
+  { name: "xerial snappy", decode: unsnappy, encode: xerial },
+];
+
+describe.each(DECODERS)("$name", ({ decode, encode }) => {
+  test("gives back what was compressed, when exactly so much is allowed, and nothing when a byte less is", () => {
+    fc.assert(
+      fc.property(compressible, (bytes) => {
+        const compressed = new Uint8Array(encode(bytes));
+        expect(decode(compressed, Math.max(bytes.length, 1024))).toEqual(bytes);
+        // zstd asks for a window of at least a KiB.
+        if (bytes.length > 1024) {
+          expect(decode(compressed, bytes.length)).toEqual(bytes);
+          expect(errorOf(() => decode(compressed, bytes.length - 1))).toBe("MESSAGE_TOO_LARGE");
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  test("refuses what is cut short, and anything else that it does not understand", () => {
+    const compressed = new Uint8Array(encode(utf8("flight ".repeat(30))));
+    for (let length = 1; length < compressed.length; length++) {
+      const code = errorOf(() => decode(compressed.subarray(0, length), MiB));
+      // Xerial's frames do not say how many they are.
+      expect(code).toBe(encode === xerial && length === 16 ? "none" : "INVALID_RECORD");
+    }
+    expect(errorOf(() => decode(utf8("\xff not compressed at all"), MiB))).toBe("INVALID_RECORD");
+  });
+});
+
+test("gzip that is written in JavaScript is gzip", () => {
+  const bytes = utf8("flight ".repeat(1_000));
+  expect(gunzip(gzipPortable(bytes), MiB)).toEqual(bytes);
+  expect(gunzipPortable(gzipPortable(bytes), MiB)).toEqual(bytes);
+});
+
+test("several gzip members, zstd frames or LZ4 frames in a row are read as one", () => {
+  const [a, b] = [utf8("a".repeat(3_000)), utf8("b".repeat(5_000))];
+  const both = concat(a, b);
+  const gzipped = concat(gzipSync(a), gzipSync(b));
+  const skippable = [0x5a, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 9, 9, 9];
+  const zstded = concat(zstdCompressSync(a), skippable, zstdCompressSync(b));
+  expect(gunzip(gzipped, MiB)).toEqual(both);
+  expect(gunzipPortable(gzipped, MiB)).toEqual(both);
+  expect(unzstd(zstded, MiB)).toEqual(both);
+  expect(unzstdPortable(zstded, MiB)).toEqual(both);
+  const lz4 = readFixture("lz4-frame-high.bin");
+  expect(unlz4(concat(lz4, skippable, lz4), MiB).length).toBe(2 * unlz4(lz4, MiB).length);
+});
+
+describe("LZ4", () => {
+  const lines = utf8(
+    Array.from({ length: 12_000 }, (_, index) => `flight ${index % 500} from ABQ\n`).join(""),
+  );
+
+  test.each(["linked", "high", "checksums", "sized"])("frames that liblz4 wrote are read (%s)", (name) => {
+    const frame = readFixture(`lz4-frame-${name}.bin`);
+    expect(unlz4(frame, lines.length)).toEqual(lines);
+    expect(errorOf(() => unlz4(frame, lines.length - 1))).toBe("MESSAGE_TOO_LARGE");
+  });
+
+  test("refuses every cut of a frame, offsets before its beginning and blocks larger than it says", () => {
+    const frame = readFixture("lz4-frame-high.bin");
+    for (let length = 1; length < frame.length - 4; length += 7) {
+      expect(errorOf(() => unlz4(frame.subarray(0, length), MiB))).toBe("INVALID_RECORD");
+    }
+    const header = [0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0];
+    const oneBlock = (...block: number[]) =>
+      new Uint8Array([...header, block.length, 0, 0, 0, ...block, 0, 0, 0, 0]);
+    expect(unlz4(oneBlock(0x11, 0x41, 1, 0, 0x10, 0x42), MiB)).toEqual(utf8("AAAAAAB"));
+    for (const block of [
+      [0x11, 0x41, 2, 0, 0x10, 0x42],
+      [0x11, 0x41, 0, 0, 0x10, 0x42],
+      [0x11, 0x41, 1, 0],
+      [0x11, 0x41, 1],
+      [0x20, 0x41],
+      [0xf0, 255, 255],
+      [0x1f, 0x41, 1, 0, 255],
+    ]) {
+      expect(errorOf(() => unlz4(oneBlock(...block), MiB))).toBe("INVALID_RECORD");
+    }
+  });
+});
+
+describe("a bomb is stopped before it has taken more than is allowed:", () => {
+  const bytesMax = 2 * MiB;
+  const zeros = gzipSync(new Uint8Array(256 * MiB));
+
+  test.each<[string, string, Uint8Array]>([
+    ["gzip", "gunzip", zeros],
+    ["gzip in JavaScript", "gunzipPortable", zeros],
+    ["zstd", "unzstd", zstdBomb(200_000)],
+    ["zstd in JavaScript", "unzstdPortable", zstdBomb(200_000)],
+    ["zstd with a huge window", "unzstd", zstdHugeWindow],
+    ["zstd with a huge window in JavaScript", "unzstdPortable", zstdHugeWindow],
+    ["zstd with a huge content", "unzstd", zstdHugeContent],
+    ["zstd with a huge content in JavaScript", "unzstdPortable", zstdHugeContent],
+    ["snappy", "unsnappy", snappyBomb(40)],
+    ["snappy with a huge length", "unsnappy", snappyHugeLength],
+    ["lz4", "unlz4", lz4Bomb(256 * MiB)],
+  ])("%s", (_name, decoder, bomb) => {
+    const child = join(import.meta.dirname, "decode-bomb.ts");
+    const output = execFileSync(process.execPath, [child, decoder, String(bytesMax)], { input: bomb });
+    const { code, grownBytes } = JSON.parse(output.toString());
+    expect(code).toBe("MESSAGE_TOO_LARGE");
+    // Twice the bound, and what JavaScript itself takes while its code warms up.
+    expect(grownBytes).toBeLessThan(2 * bytesMax + 20 * MiB);
+  });
+
+  test("and the same decoders take honest data up to the bound", () => {
+    expect(unlz4(lz4Bomb(3 * MiB), 4 * MiB).length).toBeGreaterThan(3 * MiB);
+    expect(unsnappy(snappyBomb(2), 3 * MiB).length).toBe(2 * MiB + 2);
+    expect(unzstd(zstdBomb(16), 2 * MiB).length).toBe(2 * MiB);
+    expect(unzstdPortable(zstdBomb(16), 2 * MiB).length).toBe(2 * MiB);
+  });
+});
+
+test("codecs have Kafka's names and numbers, and only those that can be written are", () => {
+  expect(COMPRESSION_NAMES.map((_, codec) => compressionName(codec))).toEqual([
+    "none",
+    "gzip",
+    "snappy",
+    "lz4",
+    "zstd",
+  ]);
+  expect(errorOf(() => compressionName(5))).toBe("UNSUPPORTED_COMPRESSION_TYPE");
+  const bytes = utf8("flight ".repeat(100));
+  for (const name of COMPRESSION_NAMES) {
+    if (canCompress(name)) expect(decompress(name, compress(name, bytes), MiB)).toEqual(bytes);
+    else expect(errorOf(() => compress(name, bytes))).toBe("UNSUPPORTED_COMPRESSION_TYPE");
+  }
+  expect(COMPRESSION_NAMES.filter(canCompress)).toEqual(["none", "gzip", "zstd"]);
+});
+
+function xerial(bytes: Uint8Array): Uint8Array {
+  const header = [0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0, 0, 0, 0, 1, 0, 0, 0, 1];
+  const blocks: Uint8Array[] = [];
+  for (let at = 0; at < bytes.length; at += 1_000) {
+    const block = snappy(bytes.subarray(at, at + 1_000));
+    const length = new Uint8Array(4);
+    new DataView(length.buffer).setUint32(0, block.length);
+    blocks.push(length, block);
+  }
+  return concat(header, ...blocks);
+}
