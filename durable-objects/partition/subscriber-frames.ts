@@ -1,18 +1,12 @@
 /** Data frames, encoded once for every socket at the same position. */
 
-import { decodeBatches } from "../../src/log/batch.ts";
 import { batchHeaders } from "../../src/log/batch-header.ts";
-import type { LogRecord } from "../../src/log/record.ts";
-import { EdgelogError, type Failure, failure } from "../../src/model/errors.ts";
-import {
-  SUBSCRIBER_FRAME_BYTES_MAX,
-  SUBSCRIBER_FRAME_CACHE_BYTES_MAX,
-  SUBSCRIBER_JSON_FRAME_CHARS_MAX,
-} from "../../src/model/limits.ts";
-import { encodeFrame, type FramePosition } from "../../src/subscribe/frame.ts";
+import { type Failure, failure } from "../../src/model/errors.ts";
+import { SUBSCRIBER_FRAME_BYTES_MAX, SUBSCRIBER_FRAME_CACHE_BYTES_MAX } from "../../src/model/limits.ts";
+import { type DataFrame, encodeFrame } from "../../src/subscribe/frame.ts";
+import { encodeJsonFrame } from "../../src/subscribe/json-frame.ts";
 import type { FrameFormat } from "../../src/subscribe/leader-request.ts";
-import { encodeRecordsMessage } from "../../src/subscribe/protocol.ts";
-import { recordToJsonText } from "../../src/subscribe/record-json.ts";
+import type { RecordJsonOptions } from "../../src/subscribe/record-json.ts";
 import type { SubscriberLog } from "./subscriber-log.ts";
 
 export interface SubscriberFrame {
@@ -101,8 +95,11 @@ export class SubscriberFrames {
     let next = from;
     for (const { header } of batchHeaders(batches)) next = header.nextOffset;
     if (next <= from) return failure("UNKNOWN_SERVER_ERROR", `Nothing was read at offset ${from}.`);
-    const position = { partition, from, next, highWatermark };
-    const frame = format === "binary" ? binaryFrame(position, batches) : jsonFrame(position, batches, format);
+    const whole = { partition, from, next, highWatermark, batches };
+    const frame =
+      format === "binary"
+        ? binaryFrame(whole)
+        : jsonFrame(whole, { value: format === "json-values" ? "json" : undefined });
     if ("error" in frame) return frame;
     this.encodedBytes += frame.size;
     this.#cache.set(this.#key(format, from, maxBytes), frame);
@@ -123,73 +120,15 @@ interface FrameWanted {
   readonly maxBytes: number;
 }
 
-function binaryFrame(position: FramePosition, batches: Uint8Array): SubscriberFrame {
-  const data = encodeFrame({ ...position, batches });
-  return {
-    next: position.next,
-    batchBytes: batches.length,
-    data,
-    size: data.length,
-    isFull: position.next < position.highWatermark,
-  };
+function binaryFrame(frame: DataFrame): SubscriberFrame {
+  const data = encodeFrame(frame);
+  const { next, highWatermark, batches } = frame;
+  return { next, batchBytes: batches.length, data, size: data.length, isFull: next < highWatermark };
 }
 
-/**
- * Records of a batch may expand a thousandfold, so the text is bounded too: it then ends in the middle of a batch, and the
- * next frame begins there, with the same batch.
- */
-function jsonFrame(
-  position: FramePosition,
-  batches: Uint8Array,
-  format: "json" | "json-values",
-): SubscriberFrame | Failure {
-  const options = format === "json-values" ? ({ value: "json" } as const) : {};
-  const texts: string[] = [];
-  let chars = 0;
-  let next = position.next;
-  try {
-    for (const record of decodeBatches(batches)) {
-      if (record.offset < position.from) continue;
-      const rawBytes = bytesOf(record);
-      if (rawBytes > SUBSCRIBER_JSON_FRAME_CHARS_MAX) return tooLarge(record.offset, rawBytes);
-      const text = recordToJsonText(record, options);
-      if (text.length > SUBSCRIBER_JSON_FRAME_CHARS_MAX && texts.length === 0) {
-        return tooLarge(record.offset, text.length);
-      }
-      if (chars + text.length > SUBSCRIBER_JSON_FRAME_CHARS_MAX) {
-        next = record.offset;
-        break;
-      }
-      texts.push(text);
-      chars += text.length;
-    }
-  } catch (error) {
-    if (error instanceof EdgelogError) return error.toFailure();
-    throw error;
-  }
-  const batchBytes = next === position.next ? batches.length : bytesBefore(batches, next);
-  const data = encodeRecordsMessage({ ...position, next }, batchBytes, texts.join(","));
-  return { next, batchBytes, data, size: data.length, isFull: next < position.highWatermark };
-}
-
-function bytesOf({ key, value, headers }: LogRecord): number {
-  let bytes = (key?.length ?? 0) + (value?.length ?? 0);
-  for (const header of headers) bytes += header.key.length + (header.value?.length ?? 0);
-  return bytes;
-}
-
-/** The bytes of all batches that begin before the offset. */
-function bytesBefore(batches: Uint8Array, offset: number): number {
-  let bytes = 0;
-  for (const { header } of batchHeaders(batches)) {
-    if (header.baseOffset < offset) bytes += header.sizeInBytes;
-  }
-  return bytes;
-}
-
-function tooLarge(offset: number, size: number): Failure {
-  return failure(
-    "MESSAGE_TOO_LARGE",
-    `The record at offset ${offset} takes ${size} bytes, more than a JSON message may have (${SUBSCRIBER_JSON_FRAME_CHARS_MAX}); read it by the binary subprotocol.`,
-  );
+function jsonFrame(frame: DataFrame, options: RecordJsonOptions): SubscriberFrame | Failure {
+  const encoded = encodeJsonFrame(frame, options);
+  if ("error" in encoded) return encoded;
+  const { text, next, batchBytes } = encoded;
+  return { next, batchBytes, data: text, size: text.length, isFull: next < frame.highWatermark };
 }

@@ -1,0 +1,43 @@
+import type { FeedEvent } from "./partition-feed.ts";
+
+/** Several feeds as one, in the order in which they have something. Each feed goes on only when its event was taken. */
+export class FeedMerge {
+  readonly #ready: { readonly event: FeedEvent; readonly taken: () => void }[] = [];
+  #current: (() => void) | undefined;
+  #wake: () => void = () => {};
+
+  add(feed: AsyncIterable<FeedEvent>): void {
+    void this.#pump(feed);
+  }
+
+  /** undefined if nothing came within `waitMs` or until {@link interrupt}. Asking says that the event before is done with. */
+  async next(waitMs?: number): Promise<FeedEvent | undefined> {
+    this.#current?.();
+    this.#current = undefined;
+    if (this.#ready.length === 0) await this.#something(waitMs);
+    const first = this.#ready.shift();
+    this.#current = first?.taken;
+    return first?.event;
+  }
+
+  interrupt(): void {
+    this.#wake();
+  }
+
+  async #something(waitMs: number | undefined): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#wake = resolve;
+    const timer = waitMs === undefined ? undefined : setTimeout(resolve, waitMs);
+    await promise;
+    clearTimeout(timer);
+  }
+
+  async #pump(feed: AsyncIterable<FeedEvent>): Promise<void> {
+    for await (const event of feed) {
+      await new Promise<void>((taken) => {
+        this.#ready.push({ event, taken });
+        this.#wake();
+      });
+    }
+  }
+}

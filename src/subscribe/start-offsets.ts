@@ -1,0 +1,82 @@
+/** Where subscriptions begin, as offsets. */
+
+import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, type LogBounds } from "../../durable-objects/partition/rpc.ts";
+import type { Cluster } from "../cluster/cluster.ts";
+import { type Failure, failure, isFailure } from "../model/errors.ts";
+import { SUBSCRIPTION_LOOKUPS_MAX } from "../model/limits.ts";
+import type { Topic } from "../model/topic.ts";
+import type { StartPosition } from "./position.ts";
+import type { PartitionStart } from "./protocol.ts";
+
+/** About one partition; OFFSET_OUT_OF_RANGE tells the bounds. */
+export type StartFailure = Failure & Partial<LogBounds> & { readonly partition: number };
+
+/**
+ * By partition, in ascending order. An offset that a client named itself is taken as it is, unless it is to be checked
+ * against the log. The first failure is the answer.
+ */
+export async function startOffsets(
+  cluster: Cluster,
+  topic: Pick<Topic, "id">,
+  starts: readonly PartitionStart[],
+  check: "checked" | "unchecked",
+): Promise<Map<number, number> | StartFailure> {
+  const sorted = starts.toSorted((a, b) => a.partition - b.partition);
+  const offsets = new Map<number, number>();
+  for (let at = 0; at < sorted.length; at += SUBSCRIPTION_LOOKUPS_MAX) {
+    const some = sorted.slice(at, at + SUBSCRIPTION_LOOKUPS_MAX);
+    const found = await Promise.all(
+      some.map(async (start) => ({
+        partition: start.partition,
+        offset: await startOffset(cluster, topic, start, check),
+      })),
+    );
+    for (const { partition, offset } of found) {
+      if (typeof offset !== "number") return { ...offset, partition };
+      offsets.set(partition, offset);
+    }
+  }
+  return offsets;
+}
+
+async function startOffset(
+  cluster: Cluster,
+  topic: Pick<Topic, "id">,
+  start: PartitionStart,
+  check: "checked" | "unchecked",
+): Promise<number | (Failure & Partial<LogBounds>)> {
+  const { partition } = start;
+  if ("offset" in start && typeof start.offset === "number") {
+    return check === "checked" ? checkedOffset(cluster, topic, partition, start.offset) : start.offset;
+  }
+  const found = await cluster.listOffsets(topic, partition, timestampOf(start));
+  if (isFailure(found)) return found;
+  if (found.offset >= 0) return found.offset;
+  const end = await cluster.listOffsets(topic, partition, LATEST_TIMESTAMP);
+  return isFailure(end) ? end : end.offset;
+}
+
+function timestampOf(start: StartPosition): number {
+  if ("timestamp" in start) return start.timestamp;
+  return start.offset === "earliest" ? EARLIEST_TIMESTAMP : LATEST_TIMESTAMP;
+}
+
+async function checkedOffset(
+  cluster: Cluster,
+  topic: Pick<Topic, "id">,
+  partition: number,
+  offset: number,
+): Promise<number | (Failure & Partial<LogBounds>)> {
+  const described = await cluster.describePartition(topic, partition);
+  if (isFailure(described)) return described;
+  const { logStartOffset, highWatermark } = described;
+  if (offset >= logStartOffset && offset <= highWatermark) return offset;
+  return {
+    ...failure(
+      "OFFSET_OUT_OF_RANGE",
+      `offset ${offset} of partition ${partition} lies outside the log, which has offsets ${logStartOffset} to ${highWatermark}`,
+    ),
+    logStartOffset,
+    highWatermark,
+  };
+}
