@@ -11,10 +11,11 @@ export const ORIGIN = "http://localhost:8787";
 /** Straight to the Worker's handler, so that a test may choose the variables. */
 export async function request(
   path: string,
-  init: RequestInit = {},
+  init: RequestInit<IncomingRequestCfProperties> = {},
   variables: Partial<Env> = {},
+  origin = ORIGIN,
 ): Promise<Response> {
-  const incoming = new Request<unknown, IncomingRequestCfProperties>(`${ORIGIN}${path}`, init);
+  const incoming = new Request<unknown, IncomingRequestCfProperties>(`${origin}${path}`, init);
   return worker.fetch(incoming, { ...env, ...variables }, createExecutionContext());
 }
 
