@@ -3,7 +3,7 @@
 
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 
 const fromRoot = (path) => fileURLToPath(new URL(`../${path}`, import.meta.url).href);
 
@@ -17,7 +17,7 @@ if (main !== source && typeof WebSocket === "undefined") {
   // The package `node`, a devDependency, is one that can run TypeScript.
   runIn(fromRoot("node_modules/node/bin/node"), [main]);
 } else {
-  await import(main);
+  await import(pathToFileURL(main).href);
 }
 
 /** The channel to the child tells it when we are gone, however we went. */
@@ -31,12 +31,10 @@ function runIn(node, args) {
   });
   child.on("exit", (code, signal) => {
     if (signal === null) process.exitCode = code ?? 1;
-    else process.kill(process.pid, signal);
+    else {
+      process.removeAllListeners(signal);
+      process.kill(process.pid, signal);
+    }
   });
-  // From a terminal the child has the signal already.
-  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) {
-    process.on(name, () => {
-      if (name !== "SIGINT" || !process.stdin.isTTY) child.kill(name);
-    });
-  }
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(name, () => child.kill(name));
 }

@@ -57,12 +57,13 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   try {
     const ports = [port, ...(acceptsTcp ? kafkaPorts : [])];
     const [httpPort = port, ...tcpPorts] = await claimPorts(host, ports);
-    const bindings = { ...options.vars, ...access(rootToken) };
+    const bindings = { ...withoutAccess(options.vars), ...access(rootToken) };
     const listeners = { host, httpPort, tcpPorts };
     const runtime = await startRuntime({ code, bindings, dataDir, listeners, quiet: options.quiet ?? false });
-    const stop = async (): Promise<void> => {
-      await runtime.dispose();
-      await dataDir.release();
+    let stopped: Promise<void> | undefined;
+    const stop = (): Promise<void> => {
+      stopped ??= runtime.dispose().finally(() => dataDir.release());
+      return stopped;
     };
     const hostInUrl = host.includes(":") ? `[${host}]` : host;
     return {
@@ -89,6 +90,12 @@ function tokenNeeded(host: string): UsageError {
 
 function access(rootToken: string | undefined): Record<string, string> {
   return rootToken === undefined ? { EDGELOG_OPEN: "true" } : { EDGELOG_ROOT_TOKEN: rootToken };
+}
+
+/** Who may do what is decided by the token and the address alone. */
+function withoutAccess(vars: Readonly<Record<string, string>> = {}): Record<string, string> {
+  const { EDGELOG_OPEN: _open, EDGELOG_ROOT_TOKEN: _token, ...others } = vars;
+  return others;
 }
 
 interface RuntimeParts {

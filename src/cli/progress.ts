@@ -1,6 +1,9 @@
 /** A progress bar on stderr, where someone is looking; nothing otherwise. */
 
-import { Format, Presets, SingleBar } from "cli-progress";
+import cliProgress from "cli-progress";
+
+// A CommonJS package: Node finds its names only on the default export.
+const { Format, Presets, SingleBar } = cliProgress;
 
 export interface Progress {
   /** @param records what has been done so far @param share how much of the whole it is, 0 to 1, where that is known */

@@ -2,14 +2,17 @@
 
 const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-/** Resolves with the first signal that asks us to end; a second one ends the process at once. */
+/** Ctrl-C comes twice where a parent (npm, bin/edgelog.js) passes on what the terminal has sent to all. */
+const SAME_REQUEST_MS = 500;
+
+/** Resolves with the first signal that asks us to end; asked again, the process ends at once. */
 export function nextSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    let asked = false;
+    let askedMs: number | undefined;
     for (const name of SIGNALS) {
       process.on(name, () => {
-        if (asked) process.exit(130);
-        asked = true;
+        if (askedMs !== undefined && Date.now() - askedMs > SAME_REQUEST_MS) process.exit(130);
+        askedMs ??= Date.now();
         resolve(name);
       });
     }

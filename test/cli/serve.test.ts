@@ -1,0 +1,126 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { afterEach, describe, expect, test } from "vitest";
+import {
+  edgelog,
+  end,
+  exit,
+  isRunning,
+  occupiedPort,
+  type Served,
+  serve,
+  temporaryDirectory,
+  until,
+} from "./edgelog.ts";
+
+const running: Served[] = [];
+
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((served) => end(served.process, "SIGKILL")));
+});
+
+async function start(dataDir: string, args: readonly string[] = []): Promise<Served> {
+  const served = await serve(dataDir, args);
+  running.push(served);
+  return served;
+}
+
+async function workerdPid(dataDir: string): Promise<number> {
+  return Number(await readFile(join(dataDir, "workerd.pid"), "utf8"));
+}
+
+describe("edgelog serve", () => {
+  test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)(
+    "%s ends it and workerd, with exit code 0",
+    async (signal) => {
+      await using directory = await temporaryDirectory();
+      const served = await start(directory.path);
+      const workerd = await workerdPid(directory.path);
+      expect(await isRunning(workerd)).toBe(true);
+      expect(await end(served.process, signal)).toBe(0);
+      expect(await isRunning(workerd)).toBe(false);
+    },
+  );
+
+  test("what was acknowledged survives SIGKILL, and workerd does not survive its parent", async () => {
+    await using directory = await temporaryDirectory();
+    const first = await start(directory.path);
+    const workerd = await workerdPid(directory.path);
+    const produced = await edgelog(["produce", "events"], { input: "one\ntwo\n", env: first.env });
+    expect(produced).toMatchObject({ exitCode: 0 });
+    await end(first.process, "SIGKILL");
+    const second = await start(directory.path);
+    expect(await isRunning(workerd)).toBe(false);
+    const consumed = await edgelog(["consume", "events", "-e"], { env: second.env });
+    expect(consumed).toMatchObject({ exitCode: 0, stdout: "one\ntwo\n" });
+  });
+
+  test("workerd ends by itself when its parent is killed", async () => {
+    await using directory = await temporaryDirectory();
+    const served = await start(directory.path);
+    const workerd = await workerdPid(directory.path);
+    await end(served.process, "SIGKILL");
+    await until(async () => !(await isRunning(workerd)));
+  });
+
+  test("when workerd dies it comes back on the same port, with what it had acknowledged", async () => {
+    await using directory = await temporaryDirectory();
+    const served = await start(directory.path);
+    await edgelog(["produce", "events"], { input: "one\n", env: served.env });
+    const workerd = await workerdPid(directory.path);
+    process.kill(workerd, "SIGKILL");
+    await until(async () => (await workerdPid(directory.path)) !== workerd);
+    await until(() =>
+      fetch(`${served.url}/healthz`).then(
+        ({ ok }) => ok,
+        () => false,
+      ),
+    );
+    const consumed = await edgelog(["consume", "events", "-e"], { env: served.env });
+    expect(consumed).toMatchObject({ exitCode: 0, stdout: "one\n" });
+  });
+
+  test("a second one on the same data directory is refused", async () => {
+    await using directory = await temporaryDirectory();
+    const first = await start(directory.path);
+    const second = await edgelog(["serve", "--port", "0", "--data", directory.path]);
+    expect(second).toMatchObject({ exitCode: 1, stdout: "" });
+    expect(second.stderr).toContain(`in use by another edgelog serve (process ${first.process.pid})`);
+  });
+
+  test("a port in use is an error that names it", async () => {
+    await using directory = await temporaryDirectory();
+    await using occupied = await occupiedPort();
+    const result = await edgelog(["serve", "--port", String(occupied.port), "--data", directory.path]);
+    expect(result).toMatchObject({ exitCode: 1, stdout: "" });
+    expect(result.stderr).toContain(`127.0.0.1:${occupied.port}: the port is in use`);
+  });
+
+  test("beyond loopback it demands a token before it opens anything", async () => {
+    await using directory = await temporaryDirectory();
+    const result = await edgelog(["serve", "--host", "0.0.0.0", "--port", "0", "--data", directory.path]);
+    expect(result).toMatchObject({ exitCode: 2, stdout: "" });
+    expect(result.stderr).toContain("--token <token>");
+  });
+
+  test("with a token only those who have it get in", async () => {
+    await using directory = await temporaryDirectory();
+    const { env } = await start(directory.path, ["--token", "secret"]);
+    const without = await edgelog(["topic", "list"], { env });
+    expect(without).toMatchObject({ exitCode: 1, stdout: "" });
+    expect(without.stderr).toContain("EDGELOG_TOKEN");
+    const withToken = await edgelog(["topic", "list"], { env: { ...env, EDGELOG_TOKEN: "secret" } });
+    expect(withToken).toMatchObject({ exitCode: 0, stdout: "" });
+  });
+
+  test("--json prints the listeners as one JSON line", async () => {
+    await using directory = await temporaryDirectory();
+    const served = await start(directory.path, ["--json"]);
+    expect(JSON.parse(served.url)).toMatchObject({
+      url: expect.stringMatching(/^http:/),
+      kafka: expect.any(Array),
+    });
+    expect(await end(served.process)).toBe(0);
+    expect(await exit(served.process)).toBe(0);
+  });
+});
