@@ -52,6 +52,11 @@ export class CommitQueue {
     await this.#waiting.find((batch) => batch.baseOffset === baseOffset)?.written.promise;
   }
 
+  /** Writes at once whatever waits. */
+  flush(): void {
+    if (this.#waiting.length > 0) this.#flush();
+  }
+
   #flush(): void {
     const batches = this.#waiting;
     const bytes = this.#waitingBytes;
@@ -64,7 +69,7 @@ export class CommitQueue {
       () => {
         this.#commitsInFlight--;
         this.#unconfirmedBytes -= bytes;
-        if (this.#commitsInFlight === 0 && this.#waiting.length > 0) this.#flush();
+        if (this.#commitsInFlight === 0) this.flush();
       },
       (error: unknown) => this.#storage.abort(`the log could not be committed: ${String(error)}`),
     );

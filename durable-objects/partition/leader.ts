@@ -348,6 +348,8 @@ export class PartitionLeader {
 
   /** Seals the active segment though it is not full. */
   roll(): void {
+    // The producers' state, which is saved with a roll, is ahead of the log by the batches that wait.
+    this.#queue.flush();
     const nowMs = this.#around.clock.now();
     this.#around.storage.transactionSync(() => {
       this.log.roll(nowMs);

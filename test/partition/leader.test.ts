@@ -1,0 +1,79 @@
+import { describe, expect, test } from "vitest";
+import { PartitionLeader } from "../../durable-objects/partition/leader.ts";
+import { TailCache } from "../../durable-objects/partition/tail-cache.ts";
+import { encodeBatch } from "../../src/log/batch.ts";
+import { type Failure, isFailure } from "../../src/model/errors.ts";
+import type { Topic } from "../../src/model/topic.ts";
+import { SqliteStorage } from "./sqlite-storage.ts";
+
+const TOPIC: Topic = {
+  id: "AAAAAAAAAAAAAAAAAAAAAA",
+  name: "topic",
+  version: 1,
+  partitions: 1,
+  configs: {},
+  createdAtMs: 0,
+  placements: {},
+};
+
+/** The leader as it wakes on a storage. */
+function wake(
+  storage: SqliteStorage,
+  openPartition: () => Promise<Topic | Failure> = async () => TOPIC,
+): PartitionLeader {
+  return new PartitionLeader(
+    { topicId: TOPIC.id, partition: 0, placement: 0 },
+    {
+      storage,
+      clock: { now: () => 1_000 },
+      tailCache: new TailCache(1_000_000),
+      openPartition,
+      topicById: async () => TOPIC,
+      logEndMoved: () => undefined,
+      housekeepingDue: () => undefined,
+    },
+  );
+}
+
+function produce(leader: PartitionLeader, baseSequence: number) {
+  const value = new TextEncoder().encode(`record ${baseSequence}`);
+  const batch = encodeBatch([{ timestamp: 1, key: null, value }], {
+    producerId: 7,
+    producerEpoch: 0,
+    baseSequence,
+  });
+  return leader.append({ topicVersion: 1, batch });
+}
+
+/** Lets everything go on that can without a confirmation. */
+async function settle(): Promise<void> {
+  await new Promise((resolve) => setImmediate(resolve));
+}
+
+describe("a leader", () => {
+  test("that rolls while batches wait for a commit does not remember them as stored unless they are", async () => {
+    const storage = new SqliteStorage();
+    const leader = wake(storage);
+    await produce(leader, 0);
+    void produce(leader, 1);
+    await settle();
+    leader.roll();
+    // The object dies here; the producer, never answered, retries what it has sent.
+    const woken = wake(storage);
+    const retried = await produce(woken, 1);
+    expect(retried).toMatchObject({ baseOffset: 1 });
+    expect(woken.bounds().highWatermark).toBe(2);
+  });
+
+  test("that could not reach the Controller when it was first written asks again", async () => {
+    let calls = 0;
+    const leader = wake(new SqliteStorage(), async () => {
+      calls += 1;
+      if (calls === 1) throw new Error("the Controller was replaced");
+      return TOPIC;
+    });
+    await expect(produce(leader, 0)).rejects.toThrow("replaced");
+    expect(isFailure(await produce(leader, 0))).toBe(false);
+    expect(calls).toBe(2);
+  });
+});
