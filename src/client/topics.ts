@@ -1,4 +1,5 @@
-import { EdgelogError } from "../model/errors.ts";
+import { EdgelogError, type ErrorName } from "../model/errors.ts";
+import { isRetriable } from "./retry.ts";
 import { path, property, type Transport } from "./transport.ts";
 
 /** A topic's configs by Kafka's names, such as `retention.ms`. */
@@ -59,8 +60,8 @@ export interface OffsetsOptions extends CallOptions {
 }
 
 /**
- * The topics of a cluster; `client.topics`. Reading is retried for as long as the client's `requestTimeoutMs` allows,
- * changing is not: whether to do it again is for the caller to say.
+ * The topics of a cluster; `client.topics`. What fails retriably is tried again for as long as the client's
+ * `requestTimeoutMs` allows. Where the answer to a change was lost, finding it made counts as having made it.
  */
 export class Topics {
   readonly #transport: Transport;
@@ -91,7 +92,20 @@ export class Topics {
   async create(name: string, options: CreateTopicOptions = {}): Promise<TopicDescription> {
     const { partitions, configs, signal } = options;
     const json = { name, partitions, configs: configs && mapValues(configs, String) };
-    return parseTopic(await this.#transport.call({ method: "POST", path: "/v1/topics", json, signal }));
+    let isLost = false;
+    return this.#transport.repeat(async () => {
+      try {
+        return parseTopic(await this.#transport.call({ method: "POST", path: "/v1/topics", json, signal }));
+      } catch (error) {
+        if (!isLost || codeOf(error) !== "TOPIC_ALREADY_EXISTS") {
+          isLost ||= isRetriable(error);
+          throw error;
+        }
+        const topic = await this.describe(name, options);
+        if (topic.partitions !== (partitions ?? topic.partitions)) throw error;
+        return topic;
+      }
+    }, signal);
   }
 
   /** Throws UNKNOWN_TOPIC_OR_PARTITION. */
@@ -111,13 +125,23 @@ export class Topics {
       configs: configs && mapValues(configs, (value) => (value === null ? null : String(value))),
     };
     return parseDetails(
-      await this.#transport.call({ method: "PATCH", path: path`/v1/topics/${name}`, json, signal }),
+      await this.#transport.callRepeatedly({ method: "PATCH", path: path`/v1/topics/${name}`, json, signal }),
     );
   }
 
   /** Its records are gone for good. Throws UNKNOWN_TOPIC_OR_PARTITION. */
   async delete(name: string, options: CallOptions = {}): Promise<void> {
-    await this.#transport.call({ method: "DELETE", path: path`/v1/topics/${name}`, signal: options.signal });
+    const { signal } = options;
+    let isLost = false;
+    await this.#transport.repeat(async () => {
+      try {
+        await this.#transport.call({ method: "DELETE", path: path`/v1/topics/${name}`, signal });
+      } catch (error) {
+        if (isLost && codeOf(error) === "UNKNOWN_TOPIC_OR_PARTITION") return;
+        isLost ||= isRetriable(error);
+        throw error;
+      }
+    }, signal);
   }
 
   /** One entry per partition, in order (Kafka's ListOffsets). */
@@ -153,6 +177,10 @@ export class Topics {
 }
 
 const AT_ONCE = 16;
+
+function codeOf(error: unknown): ErrorName | undefined {
+  return error instanceof EdgelogError ? error.code : undefined;
+}
 
 function parseTopic(answer: unknown): TopicDescription {
   const name = property(answer, "name");

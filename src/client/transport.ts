@@ -98,12 +98,13 @@ export class Transport {
 
   /** The same, tried again on retriable errors for as long as `requestTimeoutMs` allows. Only for calls that may happen twice. */
   callRepeatedly(call: Call): Promise<unknown> {
+    return this.repeat(() => this.call(call), call.signal);
+  }
+
+  /** The same for more than one call. */
+  repeat<T>(run: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
     const { backoff, requestTimeoutMs } = this.options;
-    return retrying(() => this.call(call), {
-      ...backoff,
-      deadlineMs: Date.now() + requestTimeoutMs,
-      signal: call.signal,
-    });
+    return retrying(run, { ...backoff, deadlineMs: Date.now() + requestTimeoutMs, signal });
   }
 
   #headers(call: Call): Record<string, string> {

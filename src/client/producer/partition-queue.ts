@@ -122,9 +122,9 @@ export class PartitionQueue {
       await this.#identity?.prepare({ ...this.#backoff, deadlineMs, signal: stop });
       return true;
     } catch (error) {
-      const lastMs = isRetriable(error)
-        ? Date.now() + 1.2 * settings.retryBackoffMaxMs
-        : Number.POSITIVE_INFINITY;
+      const mayComeYet = isRetriable(error) && !stop.aborted;
+      // Those whose time would be over with the next pause.
+      const lastMs = mayComeYet ? Date.now() + 1.2 * settings.retryBackoffMaxMs : Number.POSITIVE_INFINITY;
       this.#rejectWaiting(lastMs, error);
       return false;
     }
