@@ -93,6 +93,12 @@ test("several gzip members, zstd frames or LZ4 frames in a row are read as one",
   expect(unlz4(concat(lz4, skippable, lz4), MiB).length).toBe(2 * unlz4(lz4, MiB).length);
 });
 
+test("zstd frames beyond any reason are refused, since each costs its reader a start", () => {
+  const frames = (count: number) => concat(...Array<Uint8Array>(count).fill(zstdCompressSync("a")));
+  expect(unzstd(frames(1_000), MiB).length).toBe(1_000);
+  expect(errorOf(() => unzstd(frames(1_001), MiB))).toBe("INVALID_RECORD");
+});
+
 describe("LZ4", () => {
   const lines = utf8(
     Array.from({ length: 12_000 }, (_, index) => `flight ${index % 500} from ABQ\n`).join(""),

@@ -2,9 +2,9 @@
 
 import { Gunzip, gzipSync } from "fflate";
 import { EdgelogError } from "../../model/errors.ts";
-import { isOutputLimit, NATIVE_CHUNK_BYTES, nativeZlib, plainBytes } from "./native-zlib.ts";
+import { decompressNatively, nativeZlib, plainBytes } from "./native-zlib.ts";
 import { OutputPieces } from "./output-pieces.ts";
-import { malformed, tooMuchOutput } from "./problems.ts";
+import { malformed } from "./problems.ts";
 
 /** Deflate grows a piece of input at most 1,032 times before the output is held against its bound. */
 const PORTABLE_INPUT_PIECE_BYTES = 1024;
@@ -21,14 +21,9 @@ export function gzipPortable(bytes: Uint8Array): Uint8Array {
 
 /** @throws {EdgelogError} MESSAGE_TOO_LARGE beyond `bytesMax`, INVALID_RECORD if it is not gzip. */
 export function gunzip(bytes: Uint8Array, bytesMax: number): Uint8Array {
-  if (nativeZlib === undefined) return gunzipPortable(bytes, bytesMax);
-  try {
-    return plainBytes(
-      nativeZlib.gunzipSync(bytes, { maxOutputLength: bytesMax, chunkSize: NATIVE_CHUNK_BYTES }),
-    );
-  } catch (error) {
-    throw isOutputLimit(error) ? tooMuchOutput(bytesMax) : malformed("gzip", String(error), error);
-  }
+  return nativeZlib === undefined
+    ? gunzipPortable(bytes, bytesMax)
+    : decompressNatively("gzip", nativeZlib.gunzipSync, bytes, bytesMax);
 }
 
 export function gunzipPortable(bytes: Uint8Array, bytesMax: number): Uint8Array {

@@ -35,7 +35,7 @@ export function unlz4(bytes: Uint8Array, bytesMax: number): Uint8Array {
   let length = 0;
   for (const block of frameBlocks(bytes)) {
     length += block.length;
-    if (length > bytesMax) throw tooMuchOutput(bytesMax);
+    if (length > bytesMax) throw tooMuchOutput();
     blocks.push(block);
   }
   const output = new Uint8Array(length);

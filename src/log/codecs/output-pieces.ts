@@ -21,7 +21,7 @@ export class OutputPieces {
 
   /** @throws {EdgelogError} MESSAGE_TOO_LARGE */
   add(piece: Uint8Array): void {
-    if (piece.length > this.room) throw tooMuchOutput(this.#bytesMax);
+    if (piece.length > this.room) throw tooMuchOutput();
     this.#length += piece.length;
     if (piece.length > 0) this.#pieces.push(piece);
   }

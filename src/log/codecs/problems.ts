@@ -1,9 +1,9 @@
 import { EdgelogError } from "../../model/errors.ts";
 
-export function tooMuchOutput(bytesMax: number): EdgelogError {
+export function tooMuchOutput(): EdgelogError {
   return new EdgelogError(
     "MESSAGE_TOO_LARGE",
-    `the batch decompresses to more than ${bytesMax} bytes; read it as a raw batch instead`,
+    "decompressed, the batch is larger than a reader takes; read it as a raw batch instead",
   );
 }
 

@@ -41,7 +41,7 @@ function unsnappyBlock(block: Uint8Array, bytesMax: number): Uint8Array {
     byte = block[at] ?? 0;
     length += (byte & 0x7f) * 2 ** (7 * at);
   }
-  if (length > bytesMax) throw tooMuchOutput(bytesMax);
+  if (length > bytesMax) throw tooMuchOutput();
   // The library fills up with zeros what the elements do not give, and drops what is too much.
   if (measureElements(block, at) !== length) throw malformed("snappy", "a block does not hold what it says");
   try {

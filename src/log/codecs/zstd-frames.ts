@@ -7,17 +7,20 @@ import { malformed, tooMuchOutput } from "./problems.ts";
 
 const FRAME_MAGIC = 0xfd2f_b528;
 const SKIPPABLE_MAGIC = 0x184d_2a50;
+/** Producers write one; each costs its reader a start. */
+const FRAMES_MAX = 1_000;
 const BLOCK_BYTES_MAX = 128 * 1024;
 const BLOCK_RLE = 1;
 const BLOCK_RESERVED = 3;
 
 /**
  * Each frame that holds data, as a view.
- * @throws {EdgelogError} INVALID_RECORD: no frame, cut short or reserved bits. MESSAGE_TOO_LARGE: its window or content is
+ * @throws {EdgelogError} INVALID_RECORD: no frame, too many, cut short or reserved bits. MESSAGE_TOO_LARGE: its window or content is
  *   larger than `bytesMax`.
  */
 export function* zstdFrames(bytes: Uint8Array, bytesMax: number): Generator<Uint8Array, void, undefined> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let frames = 0;
   try {
     for (let at = 0; at < bytes.length; ) {
       const magic = view.getUint32(at, true);
@@ -25,6 +28,7 @@ export function* zstdFrames(bytes: Uint8Array, bytesMax: number): Generator<Uint
         at += 8 + view.getUint32(at + 4, true);
         continue;
       }
+      if (++frames > FRAMES_MAX) throw malformed("zstd", `it has more than ${FRAMES_MAX} frames`);
       if (magic !== FRAME_MAGIC) throw malformed("zstd", "no frame begins where one should");
       const end = frameEnd(view, at, bytesMax);
       if (end > bytes.length) throw malformed("zstd", "it is cut short");
@@ -46,7 +50,7 @@ function frameEnd(view: DataView, start: number, bytesMax: number): number {
   if (!singleSegment) {
     const window = view.getUint8(at++);
     const base = 2 ** (10 + (window >>> 3));
-    if (base + (base / 8) * (window & 0b111) > bytesMax) throw tooMuchOutput(bytesMax);
+    if (base + (base / 8) * (window & 0b111) > bytesMax) throw tooMuchOutput();
   }
   switch (descriptor >>> 6) {
     case 0:
@@ -56,12 +60,12 @@ function frameEnd(view: DataView, start: number, bytesMax: number): number {
       at += 2;
       break;
     case 2:
-      if (view.getUint32(at, true) > bytesMax) throw tooMuchOutput(bytesMax);
+      if (view.getUint32(at, true) > bytesMax) throw tooMuchOutput();
       at += 4;
       break;
     default:
       if (view.getUint32(at + 4, true) > 0 || view.getUint32(at, true) > bytesMax) {
-        throw tooMuchOutput(bytesMax);
+        throw tooMuchOutput();
       }
       at += 8;
   }

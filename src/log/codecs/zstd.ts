@@ -2,9 +2,9 @@
 
 import { Decompress } from "fzstd";
 import { EdgelogError } from "../../model/errors.ts";
-import { isOutputLimit, NATIVE_CHUNK_BYTES, nativeZlib, plainBytes } from "./native-zlib.ts";
+import { decompressNatively, nativeZlib, plainBytes } from "./native-zlib.ts";
 import { OutputPieces } from "./output-pieces.ts";
-import { malformed, tooMuchOutput } from "./problems.ts";
+import { malformed } from "./problems.ts";
 import { zstdFrames } from "./zstd-frames.ts";
 
 /** undefined where the runtime cannot: only `node:zlib` compresses zstd. */
@@ -22,13 +22,7 @@ export function unzstd(bytes: Uint8Array, bytesMax: number): Uint8Array {
   const output = new OutputPieces(bytesMax);
   // One frame at a time: the native function stops after the first.
   for (const frame of zstdFrames(bytes, bytesMax)) {
-    try {
-      const options = { maxOutputLength: Math.max(output.room, 1), chunkSize: NATIVE_CHUNK_BYTES };
-      output.add(plainBytes(decompress(frame, options)));
-    } catch (error) {
-      if (error instanceof EdgelogError) throw error;
-      throw isOutputLimit(error) ? tooMuchOutput(bytesMax) : malformed("zstd", String(error), error);
-    }
+    output.add(decompressNatively("zstd", decompress, frame, output.room));
   }
   return output.joined();
 }
