@@ -84,7 +84,7 @@ export class Topics {
       name,
       version: FIRST_VERSION,
       partitions,
-      configs: { ...configs },
+      configs: trimmed(configs),
       createdAtMs: this.#clock.now(),
       placements: {},
     };
@@ -215,12 +215,17 @@ function changedConfigs(
   if (entries.length > CONFIGS_PER_TOPIC_MAX) return tooManyConfigs(entries.length);
   const changed = new Map(Object.entries(configs));
   for (const [name, value] of entries) {
-    if (value !== null) changed.set(name, value);
+    if (value !== null) changed.set(name, value.trim());
     else if (topicConfigDefinition(name) !== undefined) changed.delete(name);
     else return failure("INVALID_CONFIG", `there is no topic config ${JSON.stringify(name.slice(0, 100))}`);
   }
   const result = Object.fromEntries(changed);
   return configsRefused(result) ?? result;
+}
+
+/** Spaces around a value do not count, so they are not kept. */
+function trimmed(configs: TopicConfigOverrides): TopicConfigOverrides {
+  return Object.fromEntries(Object.entries(configs).map(([name, value]) => [name, value.trim()]));
 }
 
 function tooManyConfigs(count: number): Failure {

@@ -65,6 +65,8 @@ export class Cluster {
   readonly controller: ControllerClient;
   readonly #env: Env;
   readonly #stubs: PartitionStubs;
+  /** Look-ups that are under way: who asks for the same topic meanwhile waits for the same answer, and keeps its turn. */
+  readonly #lookUps = new Map<string, Promise<Topic | Failure>>();
 
   constructor(env: Env) {
     this.#env = env;
@@ -75,19 +77,35 @@ export class Cluster {
   /** As known in this isolate for at most METADATA_CACHE_MS. UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID. */
   async topic(reference: TopicReference): Promise<Topic | Failure> {
     if (typeof reference === "string") {
-      return topicCache.byName(reference) ?? this.controller.topic(reference);
+      return (
+        topicCache.byName(reference) ??
+        this.#once(`name ${reference}`, () => this.controller.topic(reference))
+      );
     }
-    return topicCache.byId(reference.id) ?? this.controller.topicById(reference.id);
+    const { id } = reference;
+    return topicCache.byId(id) ?? this.#once(`id ${id}`, () => this.controller.topicById(id));
   }
 
   /** As {@link topic}, but creates the topic with the cluster's defaults if EDGELOG_AUTO_CREATE_TOPICS is "true". */
   async topicForProduce(name: string): Promise<Topic | Failure> {
-    const topic = await this.topic(name);
+    return topicCache.byName(name) ?? this.#once(`produce ${name}`, () => this.#topicOrNew(name));
+  }
+
+  async #topicOrNew(name: string): Promise<Topic | Failure> {
+    const topic = await this.controller.topic(name);
     const isUnknown = isFailure(topic) && topic.error === "UNKNOWN_TOPIC_OR_PARTITION";
     if (!isUnknown || this.#env.EDGELOG_AUTO_CREATE_TOPICS !== "true") return topic;
     const created = await this.controller.createTopic({ name });
     const cameLate = isFailure(created) && created.error === "TOPIC_ALREADY_EXISTS";
     return cameLate ? this.controller.topic(name) : created;
+  }
+
+  #once(key: string, lookUp: () => Promise<Topic | Failure>): Promise<Topic | Failure> {
+    const underWay = this.#lookUps.get(key);
+    if (underWay !== undefined) return underWay;
+    const asked = lookUp().finally(() => this.#lookUps.delete(key));
+    this.#lookUps.set(key, asked);
+    return asked;
   }
 
   /** The next look at this topic asks the Controller. */
@@ -106,8 +124,7 @@ export class Cluster {
   }
 
   /**
-   * `batch`: one whole record batch (magic 2). Calls made in a row reach the partition in that order, once the topic is
-   * known.
+   * `batch`: one whole record batch (magic 2). Calls made in a row on one Cluster reach the partition in that order.
    */
   append(
     reference: TopicReference,

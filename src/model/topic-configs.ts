@@ -4,7 +4,7 @@
  */
 
 import { type Failure, failure } from "./errors.ts";
-import { BATCH_BYTES_MAX, SEGMENT_BYTES_MAX } from "./limits.ts";
+import { BATCH_BYTES_MAX, CONFIG_VALUE_CHARACTERS_MAX, SEGMENT_BYTES_MAX } from "./limits.ts";
 import { JURISDICTIONS, LOCATION_HINTS } from "./partition-address.ts";
 
 export type TopicConfigType = "boolean" | "double" | "int" | "list" | "long" | "string";
@@ -323,6 +323,12 @@ export type TopicConfigOverrides = Readonly<Record<string, string>>;
 export function topicConfigProblem(name: string, value: string): Failure | undefined {
   const config = BY_NAME.get(name);
   if (config === undefined) return failure("INVALID_CONFIG", `there is no topic config ${shown(name)}`);
+  if (value.length > CONFIG_VALUE_CHARACTERS_MAX) {
+    return failure(
+      "INVALID_CONFIG",
+      `the value of ${name} has ${value.length} characters; at most ${CONFIG_VALUE_CHARACTERS_MAX} are allowed`,
+    );
+  }
   const wrong = valueProblem(config, value.trim());
   if (wrong === undefined) return undefined;
   const because = config.reason === undefined ? "" : `: ${config.reason}`;

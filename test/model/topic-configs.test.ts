@@ -58,6 +58,8 @@ describe("a topic config's value", () => {
     ["message.timestamp.type", "createtime", "CreateTime, LogAppendTime"],
     ["edgelog.location", "mars", "weur"],
     ["no.such.config", "1", "no topic config"],
+    ["min.cleanable.dirty.ratio", `0.${"0".repeat(1_000)}`, "1002 characters"],
+    ["retention.ms", `${" ".repeat(1_000)}5`, "1001 characters"],
     ["__proto__", "1", "no topic config"],
     ["constructor", "1", "no topic config"],
   ])("%s=%j is refused and the message says %j", (name, value, said) => {
