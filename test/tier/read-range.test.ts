@@ -69,8 +69,8 @@ describe("reading a range of a segment object", () => {
             concatBytes([new Uint8Array(before), bytes, new Uint8Array(50)]),
           );
           const range = { key: KEY, position: before, length: bytes.length, offset };
-          const batches = await readRange(bucket, range, offset, maxBytes);
-          expect(isSame(batches, sliceFrom(bytes, offset, maxBytes))).toBe(true);
+          const found = await readRange(bucket, range, offset, maxBytes);
+          expect(isSame(found, sliceFrom(bytes, offset, maxBytes))).toBe(true);
           for (const read of reads) {
             expect(read.offset).toBeGreaterThanOrEqual(before);
             expect(read.offset + read.length).toBeLessThanOrEqual(before + bytes.length);
