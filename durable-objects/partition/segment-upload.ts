@@ -3,7 +3,7 @@
  */
 
 import { batchHeaders } from "../../src/log/batch-header.ts";
-import { concatBytes } from "../../src/model/bytes.ts";
+import { concatBytes, releaseBytes } from "../../src/model/bytes.ts";
 import { SegmentIndexBuilder } from "../../src/tier/segment-index.ts";
 import type { LogStore, SegmentRow } from "./log-store.ts";
 
@@ -30,7 +30,10 @@ export async function uploadSegment(
   const { readable, writable } = new FixedLengthStream(segment.bytes);
   const writer = writable.getWriter();
   const writing = (async () => {
-    for (const piece of indexed(store, segment, index)) await writer.write(piece);
+    for (const piece of indexed(store, segment, index)) {
+      await writer.write(piece);
+      releaseBytes(piece);
+    }
     await writer.close();
   })();
   try {
@@ -49,6 +52,7 @@ function* indexed(store: LogStore, segment: SegmentRow, index: SegmentIndexBuild
   let position = 0;
   for (const groups of store.segmentPieces(segment, PIECE_BYTES)) {
     const piece = concatBytes(groups);
+    for (const group of groups) releaseBytes(group);
     for (const batch of batchHeaders(piece)) index.add(batch.header, position + batch.position);
     position += piece.length;
     yield piece;

@@ -4,7 +4,7 @@
  */
 
 import { BATCH_HEADER_BYTES, batchHeaders, readBatchHeader, sliceFrom } from "../../src/log/batch-header.ts";
-import { concatBytes } from "../../src/model/bytes.ts";
+import { concatBytes, releaseBytes } from "../../src/model/bytes.ts";
 import type { PartitionIdentity } from "../../src/model/ids.ts";
 import { COMMIT_GROUP_BYTES_MAX, READ_BYTES_MAX, SEGMENT_OFFSETS_MAX } from "../../src/model/limits.ts";
 import type { TopicConfigs } from "../../src/model/topic-configs.ts";
@@ -93,7 +93,10 @@ export class SegmentedLog {
     this.#active = this.#store.createSegment(0, 0, nowMs);
   }
 
-  /** Writes batches as rows, rolling where a segment is full. Within the caller's transaction. True if it rolled. */
+  /**
+   * Writes batches as rows, rolling where a segment is full. Within the caller's transaction. True if it rolled. The
+   * batches' buffers become the log's: nobody may look at them again.
+   */
   write(batches: readonly AssignedBatch[], configs: TopicConfigs, nowMs: number): boolean {
     let rolled = false;
     let group: AssignedBatch[] = [];
@@ -160,7 +163,7 @@ export class SegmentedLog {
       position: active.bytes,
       maxTimestamp,
       headers: concatBytes(group.map((batch) => batch.bytes.subarray(0, BATCH_HEADER_BYTES))),
-      batches: concatBytes(group.map((batch) => batch.bytes)),
+      batches: takeBytes(group),
     };
     this.#store.insertGroup(active, row);
     this.#tail.push({ baseOffset, nextOffset, batches: row.batches });
@@ -183,7 +186,10 @@ export class SegmentedLog {
       const index = new SegmentIndex(this.#store.segmentIndex(segment), segment.baseOffset, segment.bytes);
       return { ...this.#objectOf(segment), ...index.spanOfOffset(offset, bytesMax), offset };
     }
-    return gatherBatches(this.#localBatches(segment, offset, bytesMax), offset, bytesMax);
+    const groups = this.#localBatches(segment, offset, bytesMax);
+    const batches = gatherBatches(groups, offset, bytesMax);
+    for (const group of groups) releaseBytes(group);
+    return batches;
   }
 
   /** The first batch that reaches beyond the log start and whose maxTimestamp is at least this. */
@@ -271,6 +277,15 @@ export class SegmentedLog {
     if (this.#active === undefined) throw new Error("the log has not begun");
     return this.#active;
   }
+}
+
+/** The batches one after another; their own buffers are used up. */
+function takeBytes(group: readonly AssignedBatch[]): Uint8Array {
+  const [first] = group;
+  if (first !== undefined && group.length === 1) return first.bytes;
+  const batches = concatBytes(group.map((batch) => batch.bytes));
+  for (const batch of group) releaseBytes(batch.bytes);
+  return batches;
 }
 
 /** What a batch takes in its row: itself and its header once more. */

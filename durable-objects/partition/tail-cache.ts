@@ -4,6 +4,7 @@
  * gives up its oldest group.
  */
 
+import { releaseBytes } from "../../src/model/bytes.ts";
 import { TAIL_CACHE_BYTES_MAX } from "../../src/model/limits.ts";
 
 /** What a cached group costs besides its bytes. */
@@ -74,6 +75,7 @@ export class Tail {
     return this.#groups.length - this.#first;
   }
 
+  /** The group's buffer becomes the cache's: it is freed when the group leaves. */
   push(group: CachedGroup): void {
     this.#groups.push(group);
     this.#cache.grew(this, costOf(group));
@@ -103,7 +105,9 @@ export class Tail {
     let bytes = 0;
     for (let i = this.#first; i < this.#groups.length; i++) {
       const group = this.#groups[i];
-      if (group !== undefined) bytes += costOf(group);
+      if (group === undefined) continue;
+      bytes += costOf(group);
+      releaseBytes(group.batches);
     }
     this.#groups = [];
     this.#first = 0;
@@ -120,7 +124,9 @@ export class Tail {
       this.#groups = this.#groups.slice(this.#first);
       this.#first = 0;
     }
-    return costOf(group);
+    const bytes = costOf(group);
+    releaseBytes(group.batches);
+    return bytes;
   }
 }
 

@@ -8,3 +8,12 @@ export function concatBytes(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffe
   }
   return whole;
 }
+
+/**
+ * Frees what holds these bytes at once, where they are all of it. A garbage collector knows an ArrayBuffer as a few bytes
+ * and lets tens of megabytes of them pile up; whoever owns a large one and is done with it says so here.
+ */
+export function releaseBytes(bytes: Uint8Array): void {
+  const { buffer } = bytes;
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === bytes.byteLength) buffer.transfer(0);
+}

@@ -21,6 +21,11 @@ function batchAt(baseOffset: number, records: number, valueBytes: number, timest
   return { bytes, baseOffset, nextOffset: baseOffset + records, maxTimestamp: timestamp };
 }
 
+/** The log takes what it is given over, buffers and all. */
+function copyOf(batches: readonly AssignedBatch[]): AssignedBatch[] {
+  return batches.map((batch) => ({ ...batch, bytes: batch.bytes.slice() }));
+}
+
 function newLog(storage: SqliteStorage, cacheBytes: number): SegmentedLog {
   const store = new LogStore(storage);
   const log = new SegmentedLog(store, IDENTITY, new TailCache(cacheBytes).tail());
@@ -72,7 +77,7 @@ describe("the segmented log", () => {
               const end = (batches.at(-1) ?? written.at(-1))?.nextOffset ?? 0;
               batches.push(batchAt(end, records, valueBytes, end + 1));
             }
-            storage.transactionSync(() => log.write(batches, configs, 0));
+            storage.transactionSync(() => log.write(copyOf(batches), configs, 0));
             written.push(...batches);
             if (wake) log = newLog(storage, cacheBytes);
           }
