@@ -30,6 +30,23 @@ export interface PartitionOffset {
   readonly timestamp: number;
 }
 
+/** Where a partition's log begins and ends, and where it lies. */
+export interface PartitionDescription {
+  readonly partition: number;
+  /** The first offset that is kept. */
+  readonly logStartOffset: number;
+  /** The offset after the last record. */
+  readonly highWatermark: number;
+  /** Records before it are read from R2. */
+  readonly earliestLocalOffset: number;
+  readonly localSegments: number;
+  readonly localBytes: number;
+  readonly remoteSegments: number;
+  readonly remoteBytes: number;
+  /** Sockets that the leader serves. */
+  readonly subscribers: number;
+}
+
 export interface CallOptions {
   readonly signal?: AbortSignal;
 }
@@ -142,6 +159,32 @@ export class Topics {
         throw error;
       }
     }, signal);
+  }
+
+  /** Throws UNKNOWN_TOPIC_OR_PARTITION. */
+  async describePartition(
+    name: string,
+    partition: number,
+    options: CallOptions = {},
+  ): Promise<PartitionDescription> {
+    const call = { path: path`/v1/topics/${name}/partitions/${partition}`, signal: options.signal };
+    const answer = await this.#transport.callRepeatedly(call);
+    const count = (field: string): number => {
+      const value = property(answer, field);
+      if (typeof value !== "number") throw unexpected(`GET ${call.path}`);
+      return value;
+    };
+    return {
+      partition,
+      logStartOffset: count("log_start_offset"),
+      highWatermark: count("high_watermark"),
+      earliestLocalOffset: count("earliest_local_offset"),
+      localSegments: count("local_segments"),
+      localBytes: count("local_bytes"),
+      remoteSegments: count("remote_segments"),
+      remoteBytes: count("remote_bytes"),
+      subscribers: count("subscribers"),
+    };
   }
 
   /** One entry per partition, in order (Kafka's ListOffsets). */
