@@ -12,7 +12,7 @@ import { ATTRIBUTE_TRANSACTIONAL, BATCH_OVERHEAD_BYTES, FIELD, MAGIC, writeInt64
 import { COMPRESSION_NAMES, type CompressionName, compress } from "./compression.ts";
 import { crc32c } from "./crc32c.ts";
 import type { NewRecord } from "./record.ts";
-import { utf8, utf8Length } from "./utf8.ts";
+import { utf8Length, writeUtf8 } from "./utf8.ts";
 import { sizeOfVarint, sizeOfVarlong, writeVarint, writeVarlong } from "./varint.ts";
 
 export { decodeBatch, decodeBatches, findByTimestamp } from "./decode-batch.ts";
@@ -154,7 +154,8 @@ function writeBody(
   }
   position = writeVarint(bytes, position, headers.length);
   for (const header of headers) {
-    position = writeBytes(bytes, position, utf8(header.key));
+    position = writeVarint(bytes, position, utf8Length(header.key));
+    position = writeUtf8(bytes, position, header.key);
     position = writeBytes(bytes, position, header.value);
   }
   return position;

@@ -4,7 +4,7 @@ const ENCODER = new TextEncoder();
 const DECODER = new TextDecoder("utf-8", { ignoreBOM: true, fatal: false });
 const ASCII_LENGTH_MAX = 64;
 
-/** Bytes that {@link utf8} gives. A lone surrogate counts as the replacement character. */
+/** Bytes that {@link writeUtf8} takes. A lone surrogate counts as the replacement character. */
 export function utf8Length(text: string): number {
   let length = text.length;
   for (let index = 0; index < text.length; index++) {
@@ -16,8 +16,14 @@ export function utf8Length(text: string): number {
   return length;
 }
 
-export function utf8(text: string): Uint8Array {
-  return ENCODER.encode(text);
+/** Writes the text at `start`, where there must be room for it, and returns the position after it. */
+export function writeUtf8(bytes: Uint8Array, start: number, text: string): number {
+  for (let index = 0; index < text.length; index++) {
+    const unit = text.charCodeAt(index);
+    if (unit >= 0x80) return start + ENCODER.encodeInto(text, bytes.subarray(start)).written;
+    bytes[start + index] = unit;
+  }
+  return start + text.length;
 }
 
 /** What is not UTF-8 becomes the replacement character, as in Kafka's clients. */
