@@ -18,6 +18,7 @@ import { crossOrigin, onlyFromHere } from "./origins.ts";
 import { partitionRoutes } from "./partitions.ts";
 import { produceRoutes } from "./produce.ts";
 import { producerRoutes } from "./producers.ts";
+import { subscribeRoutes } from "./subscribe.ts";
 import { ticketRoutes } from "./tickets.ts";
 import { topicRoutes } from "./topics.ts";
 
@@ -38,6 +39,7 @@ export function createApp(): OpenAPIHono<HttpEnv> {
     deleteRecordsRoutes,
     offsetRoutes,
     producerRoutes,
+    subscribeRoutes,
     ticketRoutes,
   ]) {
     app.route("/", routes);

@@ -4,7 +4,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { Cluster } from "../cluster/cluster.ts";
 import { newRoutes } from "./context.ts";
 import { errorResponses } from "./errors.ts";
-import { json } from "./schemas.ts";
+import { json, NoQuery } from "./schemas.ts";
 
 const ClusterAnswer = z
   .object({
@@ -21,6 +21,7 @@ export const clusterRoutes = newRoutes().openapi(
     path: "/v1/cluster",
     tags: ["cluster"],
     summary: "Describe the cluster",
+    request: { query: NoQuery },
     responses: {
       200: { description: "The cluster.", content: json(ClusterAnswer) },
       ...errorResponses("KAFKA_STORAGE_ERROR"),

@@ -5,7 +5,7 @@ import { Cluster } from "../cluster/cluster.ts";
 import { unwrap } from "../model/errors.ts";
 import { newRoutes } from "./context.ts";
 import { errorResponses } from "./errors.ts";
-import { json, Offset, PartitionParams } from "./schemas.ts";
+import { json, NoQuery, Offset, PartitionParams } from "./schemas.ts";
 
 const PartitionAnswer = z
   .object({
@@ -30,7 +30,7 @@ export const partitionRoutes = newRoutes().openapi(
     path: "/v1/topics/{topic}/partitions/{partition}",
     tags: ["partitions"],
     summary: "Describe a partition",
-    request: { params: PartitionParams, query: z.strictObject({}) },
+    request: { params: PartitionParams, query: NoQuery },
     responses: {
       200: { description: "The partition.", content: json(PartitionAnswer) },
       ...errorResponses("UNKNOWN_TOPIC_OR_PARTITION", "INVALID_TOPIC_EXCEPTION", "KAFKA_STORAGE_ERROR"),

@@ -5,9 +5,9 @@ import { BATCH_HEADER_BYTES } from "../log/batch-header.ts";
 import type { CompressionName } from "../log/compression.ts";
 import { partitionForKey } from "../log/partitioner.ts";
 import type { NewRecord } from "../log/record.ts";
-import { EdgelogError } from "../model/errors.ts";
+import { EdgelogError, type Failure, failure } from "../model/errors.ts";
 import { HTTP_BATCH_BYTES_TARGET } from "../model/limits.ts";
-import { type TopicConfigOverrides, topicConfigs } from "../model/topic-configs.ts";
+import { type TopicConfigOverrides, type TopicConfigs, topicConfigs } from "../model/topic-configs.ts";
 
 export interface RecordToProduce {
   readonly record: NewRecord;
@@ -54,71 +54,98 @@ export function planProduce(
   records: readonly RecordToProduce[],
   options: PlanOptions,
 ): ProducePlan {
-  const { maxMessageBytes, ...configs } = topicConfigs(topic.configs);
+  const configs = topicConfigs(topic.configs);
   const keyless = Math.floor(options.random * topic.partitions);
-  const targetBytes = Math.min(maxMessageBytes, HTTP_BATCH_BYTES_TARGET);
-  const groups = new Map<number, { indexes: number[]; bytes: number }[]>();
-
+  const targetBytes = Math.min(configs.maxMessageBytes, HTTP_BATCH_BYTES_TARGET);
+  const groups = new Map<number, Group[]>();
   for (const [index, { record, partition: asked }] of records.entries()) {
     const partition =
       asked ?? (record.key === null ? keyless : partitionForKey(record.key, topic.partitions));
     if (partition >= topic.partitions) {
       throw refused(
-        "UNKNOWN_TOPIC_OR_PARTITION",
+        failure(
+          "UNKNOWN_TOPIC_OR_PARTITION",
+          `topic ${topic.name} has ${topic.partitions} partition(s), no partition ${partition}`,
+        ),
         index,
-        `topic ${topic.name} has ${topic.partitions} partitions, no ${partition}`,
       );
-    }
-    if (configs.messageTimestampType === "CreateTime") {
-      const aheadMs = record.timestamp - options.nowMs;
-      if (aheadMs > configs.messageTimestampAfterMaxMs || -aheadMs > configs.messageTimestampBeforeMaxMs) {
-        throw refused(
-          "INVALID_TIMESTAMP",
-          index,
-          `timestamp ${record.timestamp} is too far from the leader's clock (message.timestamp.before.max.ms, message.timestamp.after.max.ms)`,
-        );
-      }
     }
     const bytes = encodedRecordBytes(record);
-    // The estimate errs upwards; near the limit the batch itself decides.
-    if (BATCH_HEADER_BYTES + bytes > maxMessageBytes && encodeBatch([record]).length > maxMessageBytes) {
-      throw refused(
-        "MESSAGE_TOO_LARGE",
-        index,
-        `the record alone makes a batch larger than max.message.bytes, ${maxMessageBytes}`,
-      );
-    }
-    let batches = groups.get(partition);
-    if (batches === undefined) {
-      batches = [];
-      groups.set(partition, batches);
-    }
-    const last = batches.at(-1);
-    if (last !== undefined && last.bytes + bytes <= targetBytes) {
+    const problem = timestampProblem(record, configs, options.nowMs) ?? sizeProblem(record, bytes, configs);
+    if (problem !== undefined) throw refused(problem, index);
+    const group = groups.get(partition);
+    const last = group?.at(-1);
+    // A repeated request is recognized by its one batch.
+    if (last !== undefined && (options.producer !== undefined || last.bytes + bytes <= targetBytes)) {
       last.indexes.push(index);
       last.bytes += bytes;
     } else {
-      batches.push({ indexes: [index], bytes: BATCH_HEADER_BYTES + bytes });
+      const next = { indexes: [index], bytes: BATCH_HEADER_BYTES + bytes };
+      if (group === undefined) groups.set(partition, [next]);
+      else group.push(next);
     }
   }
-  if (options.producer !== undefined && [...groups.values()].some((batches) => batches.length > 1)) {
-    throw new EdgelogError(
-      "MESSAGE_TOO_LARGE",
-      `The records of an idempotent request must fit into one batch of ${targetBytes} bytes, so that a repeated request is recognized; send fewer.`,
-    );
-  }
-
-  const encode = ({ indexes }: { readonly indexes: readonly number[] }): Uint8Array =>
+  const encode = (indexes: readonly number[]): Uint8Array =>
     encodeFitting(
       indexes.flatMap((index) => records[index]?.record ?? []),
-      { ...options.producer, ...(options.compression !== undefined && { compression: options.compression }) },
-      maxMessageBytes,
+      {
+        ...options.producer,
+        ...(options.compression !== undefined && { compression: options.compression }),
+      },
+      configs.maxMessageBytes,
     );
-  return new Map(
-    [...groups].map(([partition, batches]) => [
-      partition,
-      batches.map((batch) => ({ indexes: batch.indexes, encode: () => encode(batch) })),
-    ]),
+  const planned = ({ indexes }: Group): PlannedBatch =>
+    options.producer === undefined
+      ? { indexes, encode: () => encode(indexes) }
+      : wholeBatch(indexes, encode(indexes), configs);
+  return new Map([...groups].map(([partition, group]) => [partition, group.map(planned)]));
+}
+
+interface Group {
+  readonly indexes: number[];
+  /** At most what the batch will have. */
+  bytes: number;
+}
+
+function wholeBatch(
+  indexes: readonly number[],
+  batch: Uint8Array,
+  { maxMessageBytes }: TopicConfigs,
+): PlannedBatch {
+  if (batch.length <= maxMessageBytes) return { indexes, encode: () => batch };
+  throw new EdgelogError(
+    "MESSAGE_TOO_LARGE",
+    `The records of an idempotent request make one batch, and this one has ${batch.length} bytes, more than max.message.bytes, ${maxMessageBytes}; send fewer.`,
+  );
+}
+
+function timestampProblem(
+  { timestamp }: NewRecord,
+  configs: TopicConfigs,
+  nowMs: number,
+): Failure | undefined {
+  if (configs.messageTimestampType !== "CreateTime") return undefined;
+  const aheadMs = timestamp - nowMs;
+  if (aheadMs <= configs.messageTimestampAfterMaxMs && -aheadMs <= configs.messageTimestampBeforeMaxMs) {
+    return undefined;
+  }
+  return failure(
+    "INVALID_TIMESTAMP",
+    `timestamp ${timestamp} is too far from the leader's clock (message.timestamp.before.max.ms, message.timestamp.after.max.ms)`,
+  );
+}
+
+/** The estimate errs upwards; near the limit the batch itself decides. */
+function sizeProblem(
+  record: NewRecord,
+  bytes: number,
+  { maxMessageBytes }: TopicConfigs,
+): Failure | undefined {
+  if (BATCH_HEADER_BYTES + bytes <= maxMessageBytes) return undefined;
+  if (encodeBatch([record]).length <= maxMessageBytes) return undefined;
+  return failure(
+    "MESSAGE_TOO_LARGE",
+    `the record alone makes a batch larger than max.message.bytes, ${maxMessageBytes}`,
   );
 }
 
@@ -128,10 +155,6 @@ function encodeFitting(records: readonly NewRecord[], options: BatchOptions, max
   return batch.length > maxBytes ? encodeBatch(records, { ...options, compression: "none" }) : batch;
 }
 
-function refused(
-  error: "INVALID_TIMESTAMP" | "MESSAGE_TOO_LARGE" | "UNKNOWN_TOPIC_OR_PARTITION",
-  index: number,
-  message: string,
-) {
+function refused({ error, message }: Failure, index: number): EdgelogError {
   return new EdgelogError(error, `records.${index}: ${message}`);
 }

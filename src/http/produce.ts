@@ -4,6 +4,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import type { AppendResult } from "../../durable-objects/partition/rpc.ts";
 import { Cluster } from "../cluster/cluster.ts";
 import type { Env } from "../env.ts";
+import { decodeBatch } from "../log/batch.ts";
 import { validateBatch } from "../log/batch-header.ts";
 import { EdgelogError, type Failure, failure, isFailure, unwrap } from "../model/errors.ts";
 import {
@@ -79,6 +80,7 @@ produceRoutes.openapi(
         "INVALID_RECORD",
         "INVALID_TIMESTAMP",
         "CORRUPT_MESSAGE",
+        "INVALID_TXN_STATE",
         "UNSUPPORTED_COMPRESSION_TYPE",
         "MESSAGE_TOO_LARGE",
         "CONTENT_TOO_LARGE",
@@ -204,7 +206,10 @@ async function produceBatch(
   if (partition === undefined) throw invalid("A raw batch needs ?partition=.");
   const [other] = Object.keys(others);
   if (other !== undefined) throw invalid(`${other} does not go with a raw batch: the batch says it itself.`);
-  const { recordsCount } = unwrap(validateBatch(batch));
+  const { recordsCount, isTransactional } = unwrap(validateBatch(batch));
+  if (isTransactional) throw new EdgelogError("INVALID_TXN_STATE", "There are no transactions over HTTP.");
+  // The log itself trusts the CRC; but what cannot be decoded would stop every reader of JSON at this offset.
+  for (const _ of decodeBatch(batch));
   await withTopic(env, cluster, name, ({ partitions }) => {
     if (partition < partitions) return;
     throw new EdgelogError(

@@ -4,7 +4,7 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { Cluster } from "../cluster/cluster.ts";
 import { newRoutes } from "./context.ts";
 import { errorResponses } from "./errors.ts";
-import { json } from "./schemas.ts";
+import { json, NoQuery } from "./schemas.ts";
 
 const ProducerAnswer = z
   .object({ producer_id: z.int().openapi({ format: "int64" }), producer_epoch: z.int() })
@@ -18,6 +18,7 @@ export const producerRoutes = newRoutes().openapi(
     summary: "Get a producer id",
     description:
       "Send it with the records, with `base_sequence` counting the records sent to a partition so far: a request that is sent again is then stored once.",
+    request: { query: NoQuery },
     responses: {
       201: { description: "A producer id that nobody else has.", content: json(ProducerAnswer) },
       ...errorResponses("KAFKA_STORAGE_ERROR", "THROTTLING_QUOTA_EXCEEDED"),

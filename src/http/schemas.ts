@@ -54,6 +54,9 @@ export function digitsOr<const W extends string>(words: readonly [W, ...W[]], ma
     });
 }
 
+/** Of resources that take no parameters: unknown ones are refused everywhere. */
+export const NoQuery = z.strictObject({});
+
 export const TopicParams = z.object({ topic: TopicName });
 
 export const PartitionParams = z.object({

@@ -6,7 +6,7 @@ import { unwrap } from "../model/errors.ts";
 import { TICKET_TTL_MS } from "../model/limits.ts";
 import { newRoutes } from "./context.ts";
 import { errorResponses } from "./errors.ts";
-import { json } from "./schemas.ts";
+import { json, NoQuery } from "./schemas.ts";
 
 const TicketAnswer = z.object({ ticket: z.string(), expires_at_ms: z.int() }).openapi("Ticket");
 
@@ -17,6 +17,7 @@ export const ticketRoutes = newRoutes().openapi(
     tags: ["subscriptions"],
     summary: "Get a ticket for one subscription",
     description: `Append it as \`?ticket=\` to the subscription's URL within ${TICKET_TTL_MS / 1_000} seconds. It works once.`,
+    request: { query: NoQuery },
     responses: {
       201: { description: "A ticket.", content: json(TicketAnswer) },
       ...errorResponses("THROTTLING_QUOTA_EXCEEDED", "KAFKA_STORAGE_ERROR"),

@@ -10,7 +10,7 @@ import { jsonBody } from "./body.ts";
 import { newRoutes } from "./context.ts";
 import { errorResponses, quote, rule } from "./errors.ts";
 import { plainNumber } from "./json.ts";
-import { digits, documentedBody, json, TopicName, TopicParams } from "./schemas.ts";
+import { digits, documentedBody, json, NoQuery, TopicName, TopicParams } from "./schemas.ts";
 
 const Partitions = z
   .preprocess(
@@ -174,7 +174,7 @@ topicRoutes.openapi(
     tags,
     summary: "Create a topic",
     description: "However many partitions it has, this is one row.",
-    request: { body: documentedBody("CreateTopic") },
+    request: { query: NoQuery, body: documentedBody("CreateTopic") },
     responses: {
       200: { description: "With `validate_only`: it could be created so.", content: json(TopicAnswer) },
       201: { description: "Created.", content: json(TopicAnswer) },
@@ -244,7 +244,7 @@ topicRoutes.openapi(
     path: "/v1/topics/{topic}",
     tags,
     summary: "Add partitions, change configs",
-    request: { params: TopicParams, query: z.strictObject({}), body: documentedBody("AlterTopic") },
+    request: { params: TopicParams, query: NoQuery, body: documentedBody("AlterTopic") },
     responses: {
       200: { description: "The topic as it is now.", content: json(TopicDescription) },
       ...errorResponses(
@@ -290,7 +290,7 @@ topicRoutes.openapi(
     tags,
     summary: "Delete a topic with all its records",
     description: "It is gone at once; its storage and its objects in R2 are removed in the background.",
-    request: { params: TopicParams, query: z.strictObject({}) },
+    request: { params: TopicParams, query: NoQuery },
     responses: {
       204: { description: "Deleted." },
       ...errorResponses("UNKNOWN_TOPIC_OR_PARTITION", "INVALID_TOPIC_EXCEPTION", "KAFKA_STORAGE_ERROR"),

@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { CONTROLLER_NAME } from "../../durable-objects/controller/rpc.ts";
 import { encodeBatch } from "../../src/log/batch.ts";
+import { crc32c } from "../../src/log/crc32c.ts";
 import { partitionForKey } from "../../src/log/partitioner.ts";
 import { answer, consume, newTopic, produce, refusal, request, send } from "./http.ts";
 
@@ -303,6 +304,15 @@ describe("an idempotent request", () => {
     expect(await refusal(produce(topic, body), 400)).toBe("INVALID_REQUEST");
   });
 
+  test("is one batch even where others would be split, and so recognized", async () => {
+    const topic = await newTopic(1, { "max.message.bytes": "1900000" });
+    const records = Array.from({ length: 3 }, (_, index) => ({ value: `${index}`.repeat(600_000) }));
+    const body = { ...(await producer()), base_sequence: 0, partition: 0, records };
+    await answer(produce(topic, body));
+    expect((await answer(produce(topic, body))).records[2]).toEqual({ partition: 0, offset: 2 });
+    expect(await logEnd(topic)).toBe(3);
+  });
+
   test("that does not fit into one batch is refused as a whole", async () => {
     const topic = await newTopic(1, { "max.message.bytes": "1000" });
     const records = [{ value: "x".repeat(600) }, { value: "y".repeat(600) }];
@@ -347,6 +357,28 @@ describe("a raw batch", () => {
     await refusal(send(topic, new Uint8Array()), 400);
     await refusal(send(topic, batch("a"), "?partition=1"), 404);
     await refusal(request(`/v1/topics/${topic}`), 404);
+  });
+
+  test("whose CRC is right but whose records are not is refused", async () => {
+    const topic = await newTopic();
+    const sent = batch("a", "b");
+    const view = new DataView(sent.buffer);
+    // The first record's length.
+    view.setInt8(61, 126);
+    view.setUint32(17, crc32c(sent, 21));
+    expect(await refusal(send(topic, sent), 400)).toBe("INVALID_RECORD");
+    expect(await logEnd(topic)).toBe(0);
+  });
+
+  test("of a transaction is refused", async () => {
+    const record = { timestamp: 1, key: null, value: bytes("a") };
+    const sent = encodeBatch([record], {
+      producerId: 1,
+      producerEpoch: 0,
+      baseSequence: 0,
+      transactional: true,
+    });
+    expect(await refusal(send(await newTopic(), sent), 409)).toBe("INVALID_TXN_STATE");
   });
 
   test("needs its partition and takes no other parameter", async () => {

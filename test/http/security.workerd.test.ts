@@ -74,7 +74,8 @@ describe("a deployment with a root token", () => {
       (await answer(request("/v1/tickets", { method: "POST", ...bearer(TOKEN) }, WITH_TOKEN), 201)).ticket;
     await refusal(request("/v1/tickets", { method: "POST" }, WITH_TOKEN), 401);
     const ticket = await issue();
-    const open = (init: RequestInit) => request(`/nowhere?ticket=${ticket}`, init, WITH_TOKEN);
+    const open = (init: RequestInit<IncomingRequestCfProperties>) =>
+      request(`/nowhere?ticket=${ticket}`, init, WITH_TOKEN);
     await refusal(open({}), 401);
     await refusal(open({ headers: { accept: "text/event-stream" } }), 404);
     await refusal(open({ headers: { accept: "text/event-stream" } }), 401);
