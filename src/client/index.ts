@@ -25,6 +25,7 @@ export type {
   CreateTopicOptions,
   DescribeTopicOptions,
   OffsetsOptions,
+  PartitionDescription,
   PartitionOffset,
   TopicConfigs,
   TopicDescription,
