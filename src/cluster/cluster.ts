@@ -18,9 +18,10 @@ import { placementOf, type Topic } from "../model/topic.ts";
 import { readBatchOfTimestamp, readRange } from "../tier/read-range.ts";
 import type { RemoteRange } from "../tier/segment-object.ts";
 import { ControllerClient } from "./controller-client.ts";
+import { LogEndWatch } from "./log-end-watch.ts";
 import { type PartitionStub, PartitionStubs } from "./partition-stubs.ts";
 import { ProducerIds } from "./producer-ids.ts";
-import { remoteRead } from "./remote-reads.ts";
+import { RemoteReads } from "./remote-reads.ts";
 import { callObject } from "./stub-errors.ts";
 import { TopicCache } from "./topic-cache.ts";
 import { type WaitOptions, waitForBatches } from "./waiting-read.ts";
@@ -55,6 +56,7 @@ const STALE_METADATA = new Set(["UNKNOWN_TOPIC_ID", "NOT_LEADER_OR_FOLLOWER"]);
 // Shared by all requests of the isolate: plain values, nothing that belongs to one request.
 const topicCache = new TopicCache();
 const producerIds = new ProducerIds();
+const remoteReads = new RemoteReads();
 
 /**
  * Finds the way to partitions for every front end; made once per request or connection. It refuses what it can tell
@@ -165,11 +167,7 @@ export class Cluster {
     const wait = { minBytes, maxWaitMs, ...(signal === undefined ? {} : { signal }) };
     return waitForBatches(read, wait, {
       read: (next) => this.read(reference, partition, next),
-      leader: async () => {
-        const topic = await this.topic(reference);
-        if (isFailure(topic)) return undefined;
-        return { stub: this.#stubs.of(topic, partition), topicVersion: topic.version };
-      },
+      watchLogEnd: () => this.#watchLogEnd(reference, partition),
     });
   }
 
@@ -237,6 +235,19 @@ export class Cluster {
     return producerIds.allocate(() => this.controller.allocateProducerIds());
   }
 
+  async #watchLogEnd(reference: TopicReference, partition: number): Promise<LogEndWatch | undefined> {
+    const topic = await this.topic(reference);
+    if (isFailure(topic)) return undefined;
+    const leader = this.#stubs.of(topic, partition);
+    try {
+      return await LogEndWatch.open(leader, topic.version);
+    } catch (error) {
+      console.warn("could not open a notice socket:", error);
+      this.#stubs.drop(topic, partition, leader);
+      return undefined;
+    }
+  }
+
   async #read(topic: Topic, partition: number, request: ReadOptions): Promise<ReadAnswer | ReadFailure> {
     return this.#twice(async () => {
       const result = await this.#call("read", topic, partition, (leader) =>
@@ -247,7 +258,7 @@ export class Cluster {
       const bounds = { logStartOffset, highWatermark, lastStableOffset, leaderEpoch };
       if (result.kind === "local") return { ...bounds, batches: result.batches };
       const { range } = result;
-      const batches = await remoteRead(request.maxBytes, (bytesMax) =>
+      const batches = await remoteReads.run(request.maxBytes, (bytesMax) =>
         readRange(this.#env.SEGMENTS, range, request.offset, bytesMax),
       );
       if (batches === undefined) return missing(range);
@@ -258,7 +269,7 @@ export class Cluster {
   async #listed(found: Exclude<ListOffsetsResult, Failure>): Promise<ListedOffset | Failure | Missing> {
     const { leaderEpoch } = found;
     if (found.kind === "offset") return { offset: found.offset, timestamp: found.timestamp, leaderEpoch };
-    const record = await remoteRead(0, async () => {
+    const record = await remoteReads.run(0, async () => {
       if (found.kind === "batch") return findByTimestamp(found.batch, found.timestampMs);
       const batch = await readBatchOfTimestamp(this.#env.SEGMENTS, found.range, found.timestampMs);
       if (batch === undefined) return missing(found.range);

@@ -33,15 +33,10 @@ export class LogEndWatch {
     socket.accept();
   }
 
-  /** undefined if the partition takes no such socket, now. */
-  static async open(stub: PartitionStub, topicVersion: number): Promise<LogEndWatch | undefined> {
-    try {
-      const { webSocket } = await stub.fetch(leaderNoticesRequest(topicVersion));
-      return webSocket === null ? undefined : new LogEndWatch(webSocket);
-    } catch (error) {
-      console.warn("could not open a notice socket:", error);
-      return undefined;
-    }
+  /** undefined if the partition takes no such socket, now. Throws as any call of a stub does. */
+  static async open(leader: PartitionStub, topicVersion: number): Promise<LogEndWatch | undefined> {
+    const { webSocket } = await leader.fetch(leaderNoticesRequest(topicVersion));
+    return webSocket === null ? undefined : new LogEndWatch(webSocket);
   }
 
   /** Waits until the log end is known to lie beyond `offset`. */

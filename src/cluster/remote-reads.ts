@@ -1,29 +1,50 @@
 import { EdgelogError, type Failure, failure } from "../model/errors.ts";
-import { READ_BYTES_MAX, REMOTE_READ_BYTES_IN_FLIGHT_MAX } from "../model/limits.ts";
+import { READ_BYTES_MAX, REMOTE_READ_BYTES_IN_FLIGHT_MAX, REMOTE_READ_MS_MAX } from "../model/limits.ts";
 
-let bytesInFlight = 0;
+interface RemoteRead {
+  readonly bytes: number;
+  readonly startedAtMs: number;
+}
 
-/**
- * Runs a read of R2 within what the isolate may hold of such reads at once: `read` is given how many bytes it may ask
- * for, at most `maxBytes`. Exceptions become failures: those of R2 are worth a retry.
- */
-export async function remoteRead<T>(
-  maxBytes: number,
-  read: (bytesMax: number) => Promise<T>,
-): Promise<T | Failure> {
-  const room = REMOTE_READ_BYTES_IN_FLIGHT_MAX - bytesInFlight;
-  if (room <= 0) {
-    return failure("THROTTLING_QUOTA_EXCEEDED", `${bytesInFlight} bytes are being read from R2; retry`);
+/** The reads of R2 that are under way in an isolate, and the bytes that they may bring. */
+export class RemoteReads {
+  readonly #now: () => number;
+  readonly #underWay = new Set<RemoteRead>();
+
+  constructor(now: () => number = Date.now) {
+    this.#now = now;
   }
-  const bytesMax = Math.max(0, Math.min(maxBytes, READ_BYTES_MAX, room));
-  bytesInFlight += bytesMax;
-  try {
-    return await read(bytesMax);
-  } catch (error) {
-    if (error instanceof EdgelogError) return error.toFailure();
-    console.warn("a read of R2 failed:", error);
-    return failure("KAFKA_STORAGE_ERROR", "a tiered segment could not be read from R2; retry");
-  } finally {
-    bytesInFlight -= bytesMax;
+
+  /**
+   * `read` is given how many bytes it may ask for: at most `maxBytes`, less when there is little room. Exceptions become
+   * failures: those of R2 are worth a retry.
+   */
+  async run<T>(maxBytes: number, read: (bytesMax: number) => Promise<T>): Promise<T | Failure> {
+    const room = REMOTE_READ_BYTES_IN_FLIGHT_MAX - this.#bytesUnderWay();
+    if (room <= 0) {
+      return failure("THROTTLING_QUOTA_EXCEEDED", "too many bytes are being read from R2 at once; retry");
+    }
+    const bytes = Math.max(0, Math.min(maxBytes, READ_BYTES_MAX, room));
+    const entry = { bytes, startedAtMs: this.#now() };
+    this.#underWay.add(entry);
+    try {
+      return await read(bytes);
+    } catch (error) {
+      if (error instanceof EdgelogError) return error.toFailure();
+      console.warn("a read of R2 failed:", error);
+      return failure("KAFKA_STORAGE_ERROR", "a tiered segment could not be read from R2; retry");
+    } finally {
+      this.#underWay.delete(entry);
+    }
+  }
+
+  /** When a client goes away the platform drops its request wherever it waits, and no `finally` of it ever runs. */
+  #bytesUnderWay(): number {
+    let sum = 0;
+    for (const entry of this.#underWay) {
+      if (this.#now() - entry.startedAtMs < REMOTE_READ_MS_MAX) sum += entry.bytes;
+      else this.#underWay.delete(entry);
+    }
+    return sum;
   }
 }

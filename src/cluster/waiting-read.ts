@@ -2,9 +2,13 @@ import type { Isolation, LogBounds, ReadFailure } from "../../durable-objects/pa
 import { batchHeaders } from "../log/batch-header.ts";
 import { concatBytes } from "../model/bytes.ts";
 import { isFailure } from "../model/errors.ts";
-import { NOTICE_SOCKETS_PER_READ_MAX, READ_POLL_MS, READ_WAIT_MS_MAX } from "../model/limits.ts";
-import { LogEndWatch, type WatchEvent } from "./log-end-watch.ts";
-import type { PartitionStub } from "./partition-stubs.ts";
+import {
+  NOTICE_SOCKETS_PER_READ_MAX,
+  READ_BYTES_MAX,
+  READ_POLL_MS,
+  READ_WAIT_MS_MAX,
+} from "../model/limits.ts";
+import type { LogEndWatch, WatchEvent } from "./log-end-watch.ts";
 
 export interface WaitOptions {
   /** Of batches; 0: do not wait. */
@@ -27,7 +31,8 @@ interface Answer extends LogBounds {
 /** What a waiting read needs of the cluster. */
 interface Source {
   read(request: Read): Promise<Answer | ReadFailure>;
-  leader(): Promise<{ readonly stub: PartitionStub; readonly topicVersion: number } | undefined>;
+  /** undefined if the partition takes no notice socket, now. */
+  watchLogEnd(): Promise<LogEndWatch | undefined>;
 }
 
 /**
@@ -40,7 +45,8 @@ export async function waitForBatches(
   source: Source,
 ): Promise<Answer | ReadFailure> {
   const deadlineMs = Date.now() + Math.min(maxWaitMs, READ_WAIT_MS_MAX);
-  const wantedBytes = Math.min(minBytes, request.maxBytes);
+  const maxBytes = Math.min(request.maxBytes, READ_BYTES_MAX);
+  const wantedBytes = Math.min(minBytes, maxBytes);
   const ends = new LogEnds(source);
   const parts: Uint8Array[] = [];
   let bytes = 0;
@@ -51,13 +57,15 @@ export async function waitForBatches(
       const answer = await source.read({
         ...request,
         offset,
-        maxBytes: Math.max(0, request.maxBytes - bytes),
+        maxBytes: Math.max(0, maxBytes - bytes),
       });
-      if (isFailure(answer))
+      if (isFailure(answer)) {
+        // What was read before is still true; the next read meets the failure again.
         return bounds === undefined || bytes === 0 ? answer : { ...bounds, batches: concatBytes(parts) };
+      }
       const { batches, ...now } = answer;
       // A batch is read whole whatever was asked; only the first may be more than that.
-      const fits = bytes === 0 || bytes + batches.length <= request.maxBytes;
+      const fits = bytes === 0 || bytes + batches.length <= maxBytes;
       bounds = now;
       if (fits && batches.length > 0) {
         parts.push(batches);
@@ -106,8 +114,7 @@ class LogEnds {
   async #open(): Promise<LogEndWatch | undefined> {
     if (this.#socketsLeft === 0) return undefined;
     this.#socketsLeft -= 1;
-    const leader = await this.#source.leader();
-    return leader && LogEndWatch.open(leader.stub, leader.topicVersion);
+    return this.#source.watchLogEnd();
   }
 }
 

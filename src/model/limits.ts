@@ -59,6 +59,8 @@ export const READ_WAIT_MS_MAX = 60 * SECOND_MS;
 export const REMOTE_READ_AHEAD_BYTES = 64 * KiB;
 /** Bytes being read from R2 by all requests of an isolate; beyond it readers get less, or are told to retry. */
 export const REMOTE_READ_BYTES_IN_FLIGHT_MAX = 48 * MiB;
+/** A read that has not ended by then belonged to a request that is gone. */
+export const REMOTE_READ_MS_MAX = 60 * SECOND_MS;
 
 // ── subscriptions ────────────────────────────────────────────────────────────────────────────────────────────────────
 /** Bytes sent to sockets of an isolate and not yet credited back. */
