@@ -13,6 +13,13 @@ export type Fault =
 export class FaultyProxy {
   /** Decides for each chunk of a request; `text` is the chunk as latin-1. */
   fault: (text: string) => Fault | undefined = () => undefined;
+  /** Called with the bytes of each chunk that a client is about to get; true breaks the connection instead. */
+  breaks: (bytes: number) => boolean = () => false;
+  /** Connections stay open, and nothing goes through them any more. Those made later are not concerned. */
+  freezeAll(): void {
+    for (const socket of this.#sockets) this.#frozen.add(socket);
+  }
+  readonly #frozen = new WeakSet<Socket>();
   readonly #sockets = new Set<Socket>();
   #server: Server | undefined;
   #url = "";
@@ -27,6 +34,11 @@ export class FaultyProxy {
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const address = server.address();
     if (typeof address === "object" && address !== null) this.#url = `http://127.0.0.1:${address.port}`;
+  }
+
+  /** How many clients are connected. */
+  get connections(): number {
+    return this.#sockets.size / 2;
   }
 
   /** Every connection breaks now. */
@@ -59,6 +71,7 @@ export class FaultyProxy {
       });
     }
     client.on("data", (chunk) => {
+      if (this.#frozen.has(client)) return;
       const fault = this.fault(chunk.toString("latin1"));
       if (fault === "drop request") return end();
       if (fault === "hold request") return;
@@ -66,7 +79,8 @@ export class FaultyProxy {
       upstream.write(chunk);
     });
     upstream.on("data", (chunk) => {
-      if (dropsAnswer) return end();
+      if (this.#frozen.has(upstream)) return;
+      if (dropsAnswer || this.breaks(chunk.length)) return end();
       client.write(chunk);
     });
   }
