@@ -56,7 +56,8 @@ export function planProduce(
 ): ProducePlan {
   const configs = topicConfigs(topic.configs);
   const keyless = Math.floor(options.random * topic.partitions);
-  const targetBytes = Math.min(configs.maxMessageBytes, HTTP_BATCH_BYTES_TARGET);
+  const maxBytes = Math.min(configs.maxMessageBytes, configs.segmentBytes);
+  const targetBytes = Math.min(maxBytes, HTTP_BATCH_BYTES_TARGET);
   const groups = new Map<number, Group[]>();
   for (const [index, { record, partition: asked }] of records.entries()) {
     const partition =
@@ -92,7 +93,7 @@ export function planProduce(
         ...options.producer,
         ...(options.compression !== undefined && { compression: options.compression }),
       },
-      configs.maxMessageBytes,
+      maxBytes,
     );
   const planned = ({ indexes }: Group): PlannedBatch =>
     options.producer === undefined
@@ -107,16 +108,25 @@ interface Group {
   bytes: number;
 }
 
-function wholeBatch(
-  indexes: readonly number[],
-  batch: Uint8Array,
-  { maxMessageBytes }: TopicConfigs,
-): PlannedBatch {
-  if (batch.length <= maxMessageBytes) return { indexes, encode: () => batch };
+function wholeBatch(indexes: readonly number[], batch: Uint8Array, configs: TopicConfigs): PlannedBatch {
+  const problem = batchSizeProblem(batch.length, configs);
+  if (problem === undefined) return { indexes, encode: () => batch };
   throw new EdgelogError(
-    "MESSAGE_TOO_LARGE",
-    `The records of an idempotent request make one batch, and this one has ${batch.length} bytes, more than max.message.bytes, ${maxMessageBytes}; send fewer.`,
+    problem.error,
+    `The records of an idempotent request make one batch; ${problem.message}. Send fewer.`,
   );
+}
+
+function batchSizeProblem(bytes: number, configs: TopicConfigs): Failure | undefined {
+  const { maxMessageBytes, segmentBytes } = configs;
+  if (bytes > maxMessageBytes) {
+    return failure(
+      "MESSAGE_TOO_LARGE",
+      `its ${bytes} bytes are more than max.message.bytes, ${maxMessageBytes}`,
+    );
+  }
+  if (bytes <= segmentBytes) return undefined;
+  return failure("RECORD_LIST_TOO_LARGE", `its ${bytes} bytes are more than segment.bytes, ${segmentBytes}`);
 }
 
 function timestampProblem(
@@ -135,18 +145,10 @@ function timestampProblem(
   );
 }
 
-/** The estimate errs upwards; near the limit the batch itself decides. */
-function sizeProblem(
-  record: NewRecord,
-  bytes: number,
-  { maxMessageBytes }: TopicConfigs,
-): Failure | undefined {
-  if (BATCH_HEADER_BYTES + bytes <= maxMessageBytes) return undefined;
-  if (encodeBatch([record]).length <= maxMessageBytes) return undefined;
-  return failure(
-    "MESSAGE_TOO_LARGE",
-    `the record alone makes a batch larger than max.message.bytes, ${maxMessageBytes}`,
-  );
+/** Of the record in a batch of its own. The estimate errs upwards; near the limit the batch itself decides. */
+function sizeProblem(record: NewRecord, bytes: number, configs: TopicConfigs): Failure | undefined {
+  if (batchSizeProblem(BATCH_HEADER_BYTES + bytes, configs) === undefined) return undefined;
+  return batchSizeProblem(encodeBatch([record]).length, configs);
 }
 
 /** Compression may make a batch larger; then it is left out. */

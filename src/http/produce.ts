@@ -83,6 +83,7 @@ produceRoutes.openapi(
         "INVALID_TXN_STATE",
         "UNSUPPORTED_COMPRESSION_TYPE",
         "MESSAGE_TOO_LARGE",
+        "RECORD_LIST_TOO_LARGE",
         "CONTENT_TOO_LARGE",
         "UNSUPPORTED_MEDIA_TYPE",
         "OUT_OF_ORDER_SEQUENCE_NUMBER",

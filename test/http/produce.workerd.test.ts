@@ -199,6 +199,16 @@ test("records larger together than a batch may be are stored in order, over seve
   expect(await values(topic)).toEqual(sent);
 });
 
+test("batches are no larger than a small segment", async () => {
+  const topic = await newTopic(1, { "segment.bytes": "1000" });
+  const sent = Array.from({ length: 10 }, (_, index) => `${index}:`.padEnd(400, "x"));
+  await answer(produce(topic, { records: sent.map((value) => ({ value })) }));
+  expect(await values(topic)).toEqual(sent);
+  expect(await refusal(produce(topic, { records: [{ value: "x".repeat(1_000) }] }), 413)).toBe(
+    "RECORD_LIST_TOO_LARGE",
+  );
+});
+
 test("a record as large as the topic allows is stored", async () => {
   const topic = await newTopic(1, { "max.message.bytes": "2000" });
   const overhead = encodeBatch([{ timestamp: 0, key: null, value: bytes("x".repeat(1_000)) }]).length - 1_000;
