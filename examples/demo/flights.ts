@@ -8,8 +8,6 @@ import { asyncBufferFromFile, parquetReadObjects } from "hyparquet";
 /** The first so many of the three million in the file. */
 export const FLIGHTS = 231_083;
 
-const CHUNK_ROWS = 25_000;
-
 export interface Flight {
   /** The airport it left from. */
   readonly key: string;
@@ -18,14 +16,12 @@ export interface Flight {
 }
 
 /** Flights `from` to `to` (exclusive), in the order of their departure. */
-export async function* flights(from: number, to: number): AsyncGenerator<Flight, void, undefined> {
+export async function readFlights(from: number, to: number): Promise<Flight[]> {
   const entry = createRequire(import.meta.url).resolve("vega-datasets");
   const file = await asyncBufferFromFile(join(dirname(entry), "../data/flights-3m.parquet"));
   const compressors = { ZSTD: (bytes: Uint8Array) => zstdDecompressSync(bytes) };
-  for (let rowStart = from; rowStart < to; rowStart += CHUNK_ROWS) {
-    const rowEnd = Math.min(rowStart + CHUNK_ROWS, to);
-    for (const row of await parquetReadObjects({ file, compressors, rowStart, rowEnd })) yield toFlight(row);
-  }
+  const rows = await parquetReadObjects({ file, compressors, rowStart: from, rowEnd: to });
+  return rows.map(toFlight);
 }
 
 function toFlight({ date, delay, distance, origin, destination }: Record<string, unknown>): Flight {

@@ -1,12 +1,12 @@
 import type { Command } from "commander";
 import type { Edgelog } from "../../client/edgelog.ts";
-import type { PartitionOffset, TopicDescription } from "../../client/topics.ts";
-import { TOPIC_CONFIGS } from "../../model/topic-configs.ts";
+import type { PartitionDescription, TopicDetails } from "../../client/topics.ts";
 import { type ConnectionOptions, connect, withConnection } from "../connection.ts";
 import { columns, printJson, printLine } from "../output.ts";
 
-/** Each partition costs two requests. */
+/** Each partition is a question to its leader. */
 const PARTITIONS_SHOWN_MAX = 1_000;
+const AT_ONCE = 16;
 
 interface DescribeOptions extends ConnectionOptions {
   readonly allConfigs?: boolean;
@@ -14,7 +14,7 @@ interface DescribeOptions extends ConnectionOptions {
 
 export function addTopicDescribe(topic: Command): void {
   withConnection(topic.command("describe"))
-    .description("print a topic's id, configs and the offsets of its partitions")
+    .description("print a topic's id, its configs and where its partitions stand")
     .argument("<topic>")
     .option("-a, --all-configs", "also the configs that have their default")
     .action(describe);
@@ -23,44 +23,46 @@ export function addTopicDescribe(topic: Command): void {
 async function describe(name: string, options: DescribeOptions): Promise<void> {
   const client = connect(options);
   const topic = await client.topics.describe(name);
-  const partitions = await partitionOffsets(client, topic);
-  if (options.json) return printJson({ ...topic, offsets: partitions });
-  const configs = Object.entries(topic.configs).filter(
-    ([config, value]) => options.allConfigs || !hasDefault(config, value),
-  );
+  const partitions = await describePartitions(client, topic);
+  if (options.json) return printJson({ ...topic, partitionDetails: partitions });
+  const configs = options.allConfigs ? topic.configsInEffect : topic.configs;
   await printLine(
     columns([
       ["topic", topic.name],
       ["id", topic.id],
       ["partitions", String(topic.partitions)],
-      ...configs.map(([config, value]) => [config, value]),
+      ...Object.entries(configs),
     ]),
   );
   await printLine("");
-  const rows = partitions.map(({ partition, start, end }) =>
-    [partition, start, end, end - start].map(String),
-  );
-  await printLine(columns([["partition", "log start", "log end", "offsets"], ...rows]));
+  const header = ["partition", "log start", "log end", "segments in SQLite", "in R2", "bytes", "subscribers"];
+  await printLine(columns([header, ...partitions.map(partitionRow)]));
   const left = topic.partitions - partitions.length;
   if (left > 0) await printLine(`… and ${left} more partitions`);
 }
 
-async function partitionOffsets(
-  client: Edgelog,
-  topic: TopicDescription,
-): Promise<{ partition: number; start: number; end: number }[]> {
-  const length = Math.min(topic.partitions, PARTITIONS_SHOWN_MAX);
-  const partitions = Array.from({ length }, (_, partition) => partition);
-  const earliest = await client.topics.offsets(topic.name, { partitions, timestamp: "earliest" });
-  const latest = await client.topics.offsets(topic.name, { partitions, timestamp: "latest" });
-  const start = new Map(earliest.map(({ partition, offset }: PartitionOffset) => [partition, offset]));
-  return latest.map(({ partition, offset }) => ({
-    partition,
-    start: start.get(partition) ?? 0,
-    end: offset,
-  }));
+async function describePartitions(client: Edgelog, topic: TopicDetails): Promise<PartitionDescription[]> {
+  const shown = Math.min(topic.partitions, PARTITIONS_SHOWN_MAX);
+  const described: PartitionDescription[] = [];
+  while (described.length < shown) {
+    const length = Math.min(AT_ONCE, shown - described.length);
+    const some = Array.from({ length }, (_, i) =>
+      client.topics.describePartition(topic.name, described.length + i),
+    );
+    described.push(...(await Promise.all(some)));
+  }
+  return described;
 }
 
-function hasDefault(config: string, value: string): boolean {
-  return TOPIC_CONFIGS.some((definition) => definition.name === config && definition.default === value);
+function partitionRow(partition: PartitionDescription): string[] {
+  const { logStartOffset, highWatermark, localSegments, remoteSegments, localBytes, remoteBytes } = partition;
+  return [
+    partition.partition,
+    logStartOffset,
+    highWatermark,
+    localSegments,
+    remoteSegments,
+    localBytes + remoteBytes,
+    partition.subscribers,
+  ].map(String);
 }
