@@ -169,6 +169,8 @@ export class Subscribers {
 
   /** A socket is closed, or broken. */
   close(socket: SubscriberSocket): void {
+    // The platform leaves the other half of the closing handshake to us.
+    closeQuietly(socket, 1000, "");
     this.#noticeSockets().delete(socket);
     const subscriber = this.#known().get(socket);
     if (subscriber === undefined) return;
