@@ -2,6 +2,7 @@
 
 import { type Command, Option } from "commander";
 import { Edgelog } from "../client/edgelog.ts";
+import { CliError } from "./errors.ts";
 
 export interface ConnectionOptions {
   readonly url: string;
@@ -19,6 +20,29 @@ export function withConnection(command: Command): Command {
     .option("--json", "print JSON, one value a line");
 }
 
-export function connect({ url, token }: ConnectionOptions): Edgelog {
-  return new Edgelog({ url, ...(token ? { token } : {}) });
+/** A client of the cluster, after a look whether it is there: the SDK itself would retry for half a minute. */
+export async function connect({ url, token }: ConnectionOptions): Promise<Edgelog> {
+  const client = new Edgelog({ url, ...(token ? { token } : {}) });
+  try {
+    await fetch(new URL("healthz", url.endsWith("/") ? url : `${url}/`), {
+      signal: AbortSignal.timeout(REACH_TIMEOUT_MS),
+    });
+  } catch (error) {
+    throw new CliError(
+      `${url} does not answer (${reasonOf(error)}).\n` +
+        'Is the cluster running? "edgelog serve" starts one here; --url or EDGELOG_URL names another.',
+      { cause: error },
+    );
+  }
+  return client;
+}
+
+const REACH_TIMEOUT_MS = 10_000;
+
+/** fetch says only "fetch failed"; what went wrong is in the cause. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const { cause } = error;
+  if (cause instanceof AggregateError) return reasonOf(cause.errors[0]);
+  return cause instanceof Error ? reasonOf(cause) : error.message;
 }

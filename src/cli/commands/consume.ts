@@ -47,7 +47,7 @@ export function addConsume(program: Command): void {
 async function consume(topic: string, options: ConsumeCommandOptions): Promise<void> {
   const { count = Number.POSITIVE_INFINITY, exit = false } = options;
   const toBytes = options.json ? jsonLine : recordFormat(options.format);
-  const client = connect(options);
+  const client = await connect(options);
   const records = client.consume(topic, {
     from: await consumeFrom(client, topic, options),
     follow: !exit,

@@ -49,7 +49,8 @@ async function produce(topic: string, options: ProduceOptions): Promise<void> {
   }
   if (options.keyDelimiter === "") throw new UsageError("--key-delimiter must not be empty");
   const { compression = "none" } = options;
-  const producer = connect(options).producer({ topic, compression });
+  const client = await connect(options);
+  const producer = client.producer({ topic, compression });
   const input = openStdin();
   const progress = startProgress("Producing", "records", input.showsProgress);
   const acknowledged = new Acknowledgements(options.json === true, input.end);

@@ -36,7 +36,8 @@ async function alter(name: string, options: AlterOptions): Promise<void> {
   }
   const both = config.map(([changed]) => changed).find((changed) => deleteConfig.includes(changed));
   if (both !== undefined) throw new UsageError(`${both} cannot be set and deleted at once`);
-  const altered = await connect(options).topics.alter(name, {
+  const { topics } = await connect(options);
+  const altered = await topics.alter(name, {
     ...(partitions === undefined ? {} : { partitions }),
     configs: Object.fromEntries([...config, ...deleteConfig.map((deleted) => [deleted, null] as const)]),
   });

@@ -27,7 +27,7 @@ export function addTopicCreate(topic: Command): void {
 
 async function create(name: string, options: CreateOptions): Promise<void> {
   const { partitions, config = [], ifNotExists = false, json } = options;
-  const { topics } = connect(options);
+  const { topics } = await connect(options);
   try {
     const created = await topics.create(name, {
       ...(partitions === undefined ? {} : { partitions }),

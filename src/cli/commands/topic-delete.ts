@@ -16,7 +16,7 @@ export function addTopicDelete(topic: Command): void {
 }
 
 async function deleteTopics(names: readonly string[], options: DeleteOptions): Promise<void> {
-  const { topics } = connect(options);
+  const { topics } = await connect(options);
   for (const name of names) {
     const deleted = await topics.delete(name).then(
       () => true,

@@ -21,7 +21,7 @@ export function addTopicDescribe(topic: Command): void {
 }
 
 async function describe(name: string, options: DescribeOptions): Promise<void> {
-  const client = connect(options);
+  const client = await connect(options);
   const topic = await client.topics.describe(name);
   const partitions = await describePartitions(client, topic);
   if (options.json) return printJson({ ...topic, partitionDetails: partitions });

@@ -7,7 +7,7 @@ export function addTopicList(topic: Command): void {
 }
 
 async function list(options: ConnectionOptions): Promise<void> {
-  for await (const topic of connect(options).topics.list()) {
+  for await (const topic of (await connect(options)).topics.list()) {
     await (options.json ? printJson(topic) : printLine(topic.name));
   }
 }
