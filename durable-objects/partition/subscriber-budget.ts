@@ -10,8 +10,12 @@ import { SUBSCRIBER_UNSENT_BYTES_MAX } from "../../src/model/limits.ts";
 export class UnsentBudget {
   readonly #bytesMax: number;
   #used = 0;
+  readonly #blocked = new Set<Account>();
   // An evicted object says no goodbye; its share comes back when the collector finds it.
-  readonly #evicted = new FinalizationRegistry<Account>((account) => this.#move(account, -account.bytes));
+  readonly #evicted = new FinalizationRegistry<Account>((account) => {
+    this.#move(account, -account.bytes);
+    this.#blocked.delete(account);
+  });
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax;
@@ -19,13 +23,23 @@ export class UnsentBudget {
 
   /** The share of one object, which lasts as long as `owner` does. */
   share(owner: object): BudgetShare {
-    const account: Account = { bytes: 0 };
+    const account: Account = { bytes: 0, blockedSinceMs: 0 };
     this.#evicted.register(owner, account);
     return {
       admits: (bytes, outstanding) => account.bytes === 0 || outstanding + bytes <= this.free(),
       add: (bytes) => this.#move(account, bytes),
       free: () => this.free(),
-      isShort: () => this.free() < this.#bytesMax / 16,
+      blocked: (nowMs) => {
+        if (this.#blocked.has(account)) return;
+        account.blockedSinceMs = nowMs;
+        this.#blocked.add(account);
+      },
+      unblocked: () => this.#blocked.delete(account),
+      someoneWaitsSince: () => {
+        let sinceMs = Number.POSITIVE_INFINITY;
+        for (const { blockedSinceMs } of this.#blocked) sinceMs = Math.min(sinceMs, blockedSinceMs);
+        return sinceMs;
+      },
     };
   }
 
@@ -41,6 +55,7 @@ export class UnsentBudget {
 
 interface Account {
   bytes: number;
+  blockedSinceMs: number;
 }
 
 export interface BudgetShare {
@@ -50,8 +65,12 @@ export interface BudgetShare {
   add(bytes: number): void;
   /** Of the whole isolate; below zero while single frames have overshot. */
   free(): number;
-  /** Little is left: whoever holds some is asked to pay. */
-  isShort(): boolean;
+  /** A socket of this object that owes nothing was not admitted, and nothing was sent here since. */
+  blocked(nowMs: number): void;
+  /** Something was sent, or nobody is left who waits. */
+  unblocked(): void;
+  /** ms; since when some object of the isolate is blocked; infinity if none is. */
+  someoneWaitsSince(): number;
 }
 
 /** The budget of this isolate. */

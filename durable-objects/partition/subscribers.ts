@@ -10,6 +10,7 @@
 
 import { type Failure, failure, isFailure } from "../../src/model/errors.ts";
 import {
+  SUBSCRIBER_BLOCKED_MS_MAX,
   SUBSCRIBER_CREDIT_BYTES_MAX,
   SUBSCRIBER_STALLED_MS_MAX,
   SUBSCRIBERS_PER_PARTITION_MAX,
@@ -147,7 +148,7 @@ export class Subscribers {
       for (const subscriber of this.#known().values()) {
         if (subscriber.state.credit > 0) this.#queue.add(subscriber);
       }
-      if (this.#share.isShort()) this.#demandCredit();
+      if (this.#someoneWaitsLong()) this.#demandCredit();
       this.#run();
     } catch (error) {
       // It would fail the append, which has nothing to do with it.
@@ -224,6 +225,7 @@ export class Subscribers {
       // At the end of the queue: this loop comes to it again after all others.
       if (outcome === "more") this.#queue.add(subscriber);
     }
+    this.#share.unblocked();
     return "done";
   }
 
@@ -264,7 +266,10 @@ export class Subscribers {
       return "done";
     }
     if (!this.#share.admits(frame.size, state.unsent)) {
-      if (state.unsent === 0) return "no memory";
+      if (state.unsent === 0) {
+        this.#share.blocked(this.#now());
+        return "no memory";
+      }
       this.#askForCredit(subscriber);
       return "done";
     }
@@ -273,6 +278,7 @@ export class Subscribers {
     state.owed += frame.batchBytes;
     state.unsent += frame.size;
     this.#share.add(frame.size);
+    this.#share.unblocked();
     if (!this.#send(subscriber, frame.data)) return "done";
     if (state.unsent * 2 > this.#share.free()) this.#askForCredit(subscriber);
     if (state.next === this.#log.logEndOffset()) {
@@ -311,15 +317,20 @@ export class Subscribers {
     if (this.#send(subscriber, CREDIT_DUE)) subscriber.socket.serializeAttachment(state);
   }
 
-  /** Others wait for memory: whoever holds some is asked for credit, and closed if it was asked long ago. */
+  /** Others wait for memory: whoever holds some is asked for credit, and closed if they and it wait long already. */
   #demandCredit(): void {
     const nowMs = this.#now();
+    const isUrgent = this.#someoneWaitsLong();
     for (const subscriber of [...this.#known().values()]) {
       const { unsent, dueSinceMs } = subscriber.state;
       if (unsent === 0) continue;
       if (dueSinceMs === 0) this.#askForCredit(subscriber);
-      else if (nowMs - dueSinceMs >= SUBSCRIBER_STALLED_MS_MAX) this.#end(subscriber, STALLED);
+      else if (isUrgent && nowMs - dueSinceMs >= SUBSCRIBER_STALLED_MS_MAX) this.#end(subscriber, STALLED);
     }
+  }
+
+  #someoneWaitsLong(): boolean {
+    return this.#now() - this.#share.someoneWaitsSince() >= SUBSCRIBER_BLOCKED_MS_MAX;
   }
 
   // ── one socket ─────────────────────────────────────────────────────────────────────────────────────────────────────

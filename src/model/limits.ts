@@ -73,7 +73,9 @@ export const SUBSCRIBER_FRAME_BYTES_MAX = 256 * KiB;
 export const SUBSCRIBER_JSON_FRAME_CHARS_MAX = 8 * MiB;
 /** Data frames that an isolate keeps for the next socket at the same position. */
 export const SUBSCRIBER_FRAME_CACHE_BYTES_MAX = 8 * MiB;
-/** A socket that owes credit for so long is closed, but only while others wait for the memory it holds. */
+/** Waiting for so long for memory that others hold is too long … */
+export const SUBSCRIBER_BLOCKED_MS_MAX = 1 * SECOND_MS;
+/** … and then a socket that owes credit for so long is closed. */
 export const SUBSCRIBER_STALLED_MS_MAX = 10 * SECOND_MS;
 /** Frames that leaders have sent to the sockets of a Worker's isolate and that no client has taken yet. */
 export const BRIDGE_QUEUED_BYTES_MAX = 32 * MiB;
@@ -137,6 +139,36 @@ export const HTTP_CHUNK_CHARS = 64 * KiB;
 export const KAFKA_FRAME_BYTES_MAX = 32 * MiB;
 /** Elements of all arrays of one message together: an element of two bytes becomes an object of a hundred. */
 export const KAFKA_ARRAY_ELEMENTS_MAX = 250_000;
+/** A request of a client that has not said yet who it is. */
+export const KAFKA_UNAUTHENTICATED_FRAME_BYTES_MAX = 64 * KiB;
+/** One read of a connection; a larger frame is then read straight into a buffer of its own size. */
+export const KAFKA_READ_CHUNK_BYTES = 16 * KiB;
+/** Larger frames of all connections of an isolate that are being read or worked on. */
+export const KAFKA_REQUEST_BYTES_IN_FLIGHT_MAX = 48 * MiB;
+/** Requests of one connection that are not answered yet; beyond it the next one is not read. */
+export const KAFKA_REQUESTS_IN_FLIGHT_MAX = 100;
+/** A frame that has begun must be there by then, and an answer taken. */
+export const KAFKA_STALLED_MS_MAX = 60 * SECOND_MS;
+/** A connection without a request for so long is closed (Kafka's `connections.max.idle.ms`). */
+export const KAFKA_IDLE_MS_MAX = 600 * SECOND_MS;
+/** How often a connection looks after these times. */
+export const KAFKA_WATCHDOG_MS = 10 * SECOND_MS;
+/** Record batches in one answer to a Fetch, whatever was asked. */
+export const KAFKA_FETCH_BYTES_MAX = 8 * MiB;
+/** Record batches that all connections of an isolate have read and not sent yet; the last ones read in small steps. */
+export const KAFKA_FETCH_BYTES_IN_FLIGHT_MAX = 48 * MiB;
+export const KAFKA_FETCH_STEP_BYTES_MIN = 64 * KiB;
+/** Partitions that one request reads or asks at once. */
+export const KAFKA_PARTITIONS_AT_ONCE = 16;
+/** Notice sockets that one connection holds, and how long one is kept that no Fetch asks for. */
+export const KAFKA_NOTICE_SOCKETS_MAX = 1_000;
+export const KAFKA_NOTICE_SOCKET_UNUSED_MS_MAX = 60 * SECOND_MS;
+/** Where a WebSocket carries the protocol: bytes that one side may send beyond what the other has told to have read. */
+export const KAFKA_WEBSOCKET_WINDOW_BYTES = 4 * MiB;
+/** Partitions in one answer of DescribeTopicPartitions (Kafka's `max.request.partition.size.limit`). */
+export const KAFKA_DESCRIBED_PARTITIONS_MAX = 2_000;
+/** Partitions in one answer of DescribeLogDirs; each one is asked. */
+export const KAFKA_LOG_DIR_PARTITIONS_MAX = 10_000;
 
 // ── the Worker ───────────────────────────────────────────────────────────────────────────────────────────────────────
 /** How long a Worker believes what it knows of a topic. */
