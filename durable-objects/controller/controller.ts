@@ -3,11 +3,8 @@ import type { Env } from "../../src/env.ts";
 import { type Failure, failure, isFailure } from "../../src/model/errors.ts";
 import type { PartitionIdentity, TopicId } from "../../src/model/ids.ts";
 import { WALK_CALL_MS_MAX, WALK_RESUME_MS, WALK_RUN_MS_MAX } from "../../src/model/limits.ts";
-import {
-  JURISDICTIONS,
-  type Jurisdiction,
-  type PartitionAddress,
-} from "../../src/model/partition-address.ts";
+import { JURISDICTIONS, type Jurisdiction } from "../../src/model/locations.ts";
+import type { PartitionAddress } from "../../src/model/partition-address.ts";
 import { placementOf, type Topic } from "../../src/model/topic.ts";
 import type { Clock } from "../partition/storage.ts";
 import { ClusterSettings } from "./cluster-settings.ts";

@@ -1,26 +1,7 @@
 import { type PartitionIdentity, partitionObjectName } from "./ids.ts";
+import { JURISDICTIONS, type Jurisdiction, LOCATION_HINTS, type LocationHint } from "./locations.ts";
 import { placementOf, type Topic } from "./topic.ts";
 import type { TopicConfigOverrides } from "./topic-configs.ts";
-
-/** Cloudflare's jurisdictions: what a topic in one of them never leaves. */
-export const JURISDICTIONS = ["eu", "fedramp", "fedramp-high", "us"] as const;
-export type Jurisdiction = (typeof JURISDICTIONS)[number];
-
-/** Cloudflare's location hints, which matter once: when an object is first used. */
-export const LOCATION_HINTS = [
-  "wnam",
-  "enam",
-  "sam",
-  "weur",
-  "eeur",
-  "apac",
-  "apac-ne",
-  "apac-se",
-  "oc",
-  "afr",
-  "me",
-] as const;
-export type LocationHint = (typeof LOCATION_HINTS)[number];
 
 /** Where a partition's leader is to be found. */
 export interface PartitionAddress {

@@ -5,7 +5,7 @@
 
 import { type Failure, failure } from "./errors.ts";
 import { BATCH_BYTES_MAX, CONFIG_VALUE_CHARACTERS_MAX, SEGMENT_BYTES_MAX } from "./limits.ts";
-import { JURISDICTIONS, LOCATION_HINTS } from "./partition-address.ts";
+import { JURISDICTIONS, LOCATION_HINTS } from "./locations.ts";
 
 export type TopicConfigType = "boolean" | "double" | "int" | "list" | "long" | "string";
 
