@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Command } from "commander";
 import { PACKAGE_ROOT } from "./bundle.ts";
+import { addCompletion } from "./commands/completion.ts";
 import { addConsume } from "./commands/consume.ts";
 import { addProduce } from "./commands/produce.ts";
 import { addServe } from "./commands/serve.ts";
@@ -19,6 +20,7 @@ export function createProgram(): Command {
   addTopic(program);
   addProduce(program);
   addConsume(program);
+  addCompletion(program);
   return program;
 }
 

@@ -21,7 +21,8 @@ interface ConsumeCommandOptions extends ConnectionOptions {
 }
 
 export function addConsume(program: Command): void {
-  withConnection(program.command("consume"))
+  const command = program
+    .command("consume")
     .description("print a topic's records, and then those that come")
     .argument("<topic>")
     .addOption(
@@ -40,8 +41,8 @@ export function addConsume(program: Command): void {
       "-f, --format <format>",
       "kcat's format: %s value, %k key, %h headers, %t %p %o %T, %S %K %R",
       "%s\\n",
-    )
-    .action(consume);
+    );
+  withConnection(command).action(consume);
 }
 
 async function consume(topic: string, options: ConsumeCommandOptions): Promise<void> {

@@ -23,7 +23,8 @@ interface ProduceOptions extends ConnectionOptions {
 }
 
 export function addProduce(program: Command): void {
-  withConnection(program.command("produce"))
+  const command = program
+    .command("produce")
     .description("send the lines of stdin as records")
     .argument("<topic>")
     .option("-K, --key-delimiter <text>", "each line is <key><delimiter><value>; \\t is a tab", unescapeText)
@@ -37,8 +38,8 @@ export function addProduce(program: Command): void {
     .addOption(
       new Option("-z, --compression <codec>", "how batches are compressed").choices(["none", "gzip", "zstd"]),
     )
-    .option("-Z, --null-when-empty", "an empty value is a tombstone (null)")
-    .action(produce);
+    .option("-Z, --null-when-empty", "an empty value is a tombstone (null)");
+  withConnection(command).action(produce);
 }
 
 async function produce(topic: string, options: ProduceOptions): Promise<void> {

@@ -12,7 +12,8 @@ interface AlterOptions extends ConnectionOptions {
 }
 
 export function addTopicAlter(topic: Command): void {
-  withConnection(topic.command("alter"))
+  const command = topic
+    .command("alter")
     .description("change a topic's configs or add partitions")
     .argument("<topic>")
     .option(
@@ -25,8 +26,8 @@ export function addTopicAlter(topic: Command): void {
       "-d, --delete-config <name>",
       "put a config back to its default, may be repeated",
       collect(String),
-    )
-    .action(alter);
+    );
+  withConnection(command).action(alter);
 }
 
 async function alter(name: string, options: AlterOptions): Promise<void> {

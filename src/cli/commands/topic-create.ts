@@ -12,7 +12,8 @@ interface CreateOptions extends ConnectionOptions {
 }
 
 export function addTopicCreate(topic: Command): void {
-  withConnection(topic.command("create"))
+  const command = topic
+    .command("create")
     .description("create a topic")
     .argument("<topic>", "its name")
     .option(
@@ -21,8 +22,8 @@ export function addTopicCreate(topic: Command): void {
       integerBetween(1, PARTITIONS_PER_TOPIC_MAX),
     )
     .option("-c, --config <name=value>", "a config by Kafka's name, may be repeated", collect(assignment))
-    .option("--if-not-exists", "be content if there is one already")
-    .action(create);
+    .option("--if-not-exists", "be content if there is one already");
+  withConnection(command).action(create);
 }
 
 async function create(name: string, options: CreateOptions): Promise<void> {

@@ -8,11 +8,12 @@ interface DeleteOptions extends ConnectionOptions {
 }
 
 export function addTopicDelete(topic: Command): void {
-  withConnection(topic.command("delete"))
+  const command = topic
+    .command("delete")
     .description("delete topics; their records are gone for good")
     .argument("<topic...>")
-    .option("--if-exists", "be content if there is none")
-    .action(deleteTopics);
+    .option("--if-exists", "be content if there is none");
+  withConnection(command).action(deleteTopics);
 }
 
 async function deleteTopics(names: readonly string[], options: DeleteOptions): Promise<void> {

@@ -13,11 +13,12 @@ interface DescribeOptions extends ConnectionOptions {
 }
 
 export function addTopicDescribe(topic: Command): void {
-  withConnection(topic.command("describe"))
+  const command = topic
+    .command("describe")
     .description("print a topic's id, its configs and where its partitions stand")
     .argument("<topic>")
-    .option("-a, --all-configs", "also the configs that have their default")
-    .action(describe);
+    .option("-a, --all-configs", "also the configs that have their default");
+  withConnection(command).action(describe);
 }
 
 async function describe(name: string, options: DescribeOptions): Promise<void> {
