@@ -9,6 +9,7 @@ import { CONTROLLER_NAME } from "../controller/rpc.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { IDENTITY, PartitionLeader } from "./leader.ts";
 import { LogStore } from "./log-store.ts";
+import { platformStorage } from "./platform-storage.ts";
 import type {
   ActiveProducer,
   AppendRequest,
@@ -25,7 +26,7 @@ import type {
   ReadRequest,
   ReadResult,
 } from "./rpc.ts";
-import type { Clock, LogStorage, SqlRow, SqlValue } from "./storage.ts";
+import type { Clock, LogStorage } from "./storage.ts";
 import type { SubscriberLog } from "./subscriber-log.ts";
 import { hibernatableSockets } from "./subscriber-sockets.ts";
 import { Subscribers } from "./subscribers.ts";
@@ -187,31 +188,6 @@ function subscriberLog(leader: PartitionLeader): SubscriberLog {
       const found = log.read(offset, maxBytes);
       return found instanceof Uint8Array || found === "out_of_range" ? found : "remote";
     },
-  };
-}
-
-function platformStorage(ctx: DurableObjectState): LogStorage {
-  const { storage } = ctx;
-  const abort = (reason: string): never => {
-    ctx.abort(reason);
-    throw new Error(reason);
-  };
-  return {
-    exec: (query: string, ...bindings: SqlValue[]): SqlRow[] =>
-      storage.sql.exec(query, ...bindings).toArray(),
-    transactionSync(closure) {
-      try {
-        return storage.transactionSync(closure);
-      } catch (error) {
-        return abort(`a transaction failed: ${String(error)}`);
-      }
-    },
-    sync: () => storage.sync(),
-    setAlarm: (atMs) => {
-      // Not awaited: it joins the transaction of the writes around it, and the output gate waits for it.
-      void (atMs === null ? storage.deleteAlarm() : storage.setAlarm(atMs));
-    },
-    abort,
   };
 }
 
