@@ -118,6 +118,46 @@ export const WALK_RESUME_MS = 5 * SECOND_MS;
 export const WALK_BACKOFF_MS_MIN = 1 * SECOND_MS;
 export const WALK_BACKOFF_MS_MAX = 300 * SECOND_MS;
 
+// ── groups ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+/** A group's id is the name of its Durable Object. */
+export const GROUP_ID_BYTES_MAX = 1_000;
+/** Members of one group; beyond it GROUP_MAX_SIZE_REACHED (Kafka's `group.max.size`, `group.consumer.max.size`). */
+export const GROUP_MEMBERS_MAX = 5_000;
+/** What one member says of itself in JoinGroup, over all protocols, and what one is assigned: a row each. */
+export const GROUP_MEMBER_METADATA_BYTES_MAX = 512 * KiB;
+export const GROUP_MEMBER_ASSIGNMENT_BYTES_MAX = 512 * KiB;
+/** What all members say of themselves: the leader of the group gets it in one answer. */
+export const GROUP_METADATA_BYTES_MAX = 8 * MiB;
+export const GROUP_MEMBER_PROTOCOLS_MAX = 100;
+/** Client ids, hosts, instance ids, racks, member ids. */
+export const GROUP_TEXT_CHARACTERS_MAX = 1_000;
+/** Kafka's `group.min.session.timeout.ms` and `group.max.session.timeout.ms`. */
+export const GROUP_SESSION_TIMEOUT_MS = { least: 6 * SECOND_MS, most: 1_800 * SECOND_MS } as const;
+/** A rebalance waits no longer, whatever its members ask for. */
+export const GROUP_REBALANCE_TIMEOUT_MS_MAX = 24 * 3_600 * SECOND_MS;
+/** Kafka's `group.initial.rebalance.delay.ms`. */
+export const GROUP_INITIAL_REBALANCE_DELAY_MS_DEFAULT = 3 * SECOND_MS;
+/** A new member whose JoinGroup is parked cannot heartbeat: it is given so long (Kafka's constant). */
+export const GROUP_NEW_MEMBER_JOIN_TIMEOUT_MS = 300 * SECOND_MS;
+/** Kafka's `group.consumer.session.timeout.ms` and `group.consumer.heartbeat.interval.ms` (KIP-848). */
+export const CONSUMER_GROUP_SESSION_TIMEOUT_MS = 45 * SECOND_MS;
+export const CONSUMER_GROUP_HEARTBEAT_INTERVAL_MS = 5 * SECOND_MS;
+/** How often a group whose assignments are made here asks whether topics have come, gone or grown. */
+export const GROUP_TOPICS_REFRESH_MS = 5 * SECOND_MS;
+/** Partitions that one group's members are assigned here, and topics that one member subscribes to by name. */
+export const GROUP_ASSIGNED_PARTITIONS_MAX = 100_000;
+export const GROUP_SUBSCRIBED_TOPICS_MAX = 5_000;
+export const GROUP_TOPIC_REGEX_CHARACTERS_MAX = 1_000;
+/** Kafka's `offset.metadata.max.bytes`. */
+export const OFFSET_METADATA_CHARACTERS_MAX = 4_096;
+/** Offsets that one group keeps. */
+export const OFFSETS_PER_GROUP_MAX = 200_000;
+/** Kafka's `offsets.retention.minutes` and `offsets.retention.check.interval.ms`. */
+export const OFFSETS_RETENTION_MS = 7 * 24 * 3_600 * SECOND_MS;
+export const OFFSETS_RETENTION_CHECK_MS = 600 * SECOND_MS;
+export const GROUPS_PER_LIST_MAX = 1_000;
+export const TOPICS_PER_LOOK_UP_MAX = 1_000;
+
 // ── HTTP ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 /** A request's body, before and after gzip. */
 export const HTTP_BODY_BYTES_MAX = 16 * MiB;

@@ -1,0 +1,283 @@
+/**
+ * What the coordinator of a group can be asked. Everything here crosses an RPC: plain values, bytes in buffers of their
+ * own (a view would ship its whole backing buffer), refusals as {@link Failure} values with Kafka's error names.
+ *
+ * JoinGroup and SyncGroup are answered when the rebalance has come so far; an exception means that the object was lost:
+ * what it was asked may have been done, and the member asks again (COORDINATOR_NOT_AVAILABLE to a Kafka client).
+ */
+
+import type { ErrorName, Failure } from "../../src/model/errors.ts";
+import type { TopicId } from "../../src/model/ids.ts";
+
+/** Classic: assignments are made by a member (JoinGroup, SyncGroup). Consumer: by the coordinator (KIP-848). */
+export type GroupType = "classic" | "consumer";
+
+/** Kafka's names for the states, classic groups' and consumer groups'. */
+export type GroupState =
+  | "Empty"
+  | "PreparingRebalance"
+  | "CompletingRebalance"
+  | "Assigning"
+  | "Reconciling"
+  | "Stable";
+
+/** Who a member is, as others see it. */
+export interface Caller {
+  readonly clientId: string;
+  /** Kafka writes it as `/127.0.0.1`. */
+  readonly clientHost: string;
+}
+
+// ── classic ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface MemberProtocol {
+  readonly name: string;
+  /** Opaque; of protocol type "consumer": Kafka's ConsumerProtocolSubscription. */
+  readonly metadata: Uint8Array;
+}
+
+export interface JoinGroupRequest extends Caller {
+  /** Empty: not known yet. */
+  readonly memberId: string;
+  /** `group.instance.id` of a static member (KIP-345). */
+  readonly instanceId: string | null;
+  readonly sessionTimeoutMs: number;
+  /** Negative: as the session timeout. */
+  readonly rebalanceTimeoutMs: number;
+  readonly protocolType: string;
+  /** The member's favourite first. */
+  readonly protocols: readonly MemberProtocol[];
+  /** A dynamic member is first told its id, by MEMBER_ID_REQUIRED (KIP-394; JoinGroup from version 4 on). */
+  readonly requiresKnownMemberId: boolean;
+  /** A static leader that comes back is told not to assign again (KIP-814; JoinGroup from version 9 on). */
+  readonly canSkipAssignment: boolean;
+}
+
+export interface JoinedMember {
+  readonly memberId: string;
+  readonly instanceId: string | null;
+  readonly metadata: Uint8Array;
+}
+
+export interface JoinedGroup {
+  readonly memberId: string;
+  readonly generation: number;
+  readonly protocolType: string;
+  readonly protocolName: string;
+  readonly leader: string;
+  readonly skipAssignment: boolean;
+  /** To the leader all members, to the others none. */
+  readonly members: readonly JoinedMember[];
+}
+
+/** MEMBER_ID_REQUIRED brings the id to join with. */
+export type JoinGroupResult = JoinedGroup | (Failure & { readonly memberId: string });
+
+export interface MemberAssignment {
+  readonly memberId: string;
+  readonly assignment: Uint8Array;
+}
+
+export interface SyncGroupRequest {
+  readonly memberId: string;
+  readonly instanceId: string | null;
+  readonly generation: number;
+  /** Checked if given (KIP-559). */
+  readonly protocolType: string | null;
+  readonly protocolName: string | null;
+  /** The leader's; the others' are ignored. */
+  readonly assignments: readonly MemberAssignment[];
+}
+
+export interface SyncedGroup {
+  readonly protocolType: string;
+  readonly protocolName: string;
+  readonly assignment: Uint8Array;
+}
+
+export interface HeartbeatRequest {
+  readonly memberId: string;
+  readonly instanceId: string | null;
+  readonly generation: number;
+}
+
+export interface LeavingMember {
+  /** Empty: whoever has the instance id, as an administrator removes static members. */
+  readonly memberId: string;
+  readonly instanceId: string | null;
+}
+
+export interface LeftMember extends LeavingMember {
+  /** null: it is gone. */
+  readonly error: ErrorName | null;
+}
+
+// ── consumer (KIP-848) ─────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface TopicPartitions {
+  readonly topicId: TopicId;
+  readonly partitions: readonly number[];
+}
+
+/** Member epochs that are not one. */
+export const JOIN_EPOCH = 0;
+export const LEAVE_EPOCH = -1;
+/** A static member leaves for a while. */
+export const LEAVE_STATIC_EPOCH = -2;
+
+/** null: as the last time. */
+export interface ConsumerGroupHeartbeatRequest extends Caller {
+  /** Made by the member from version 1 on; empty: the coordinator makes one. */
+  readonly memberId: string;
+  /** The epoch that the member is at, or one of those above. */
+  readonly memberEpoch: number;
+  readonly instanceId: string | null;
+  readonly rackId: string | null;
+  /** -1: as the last time. */
+  readonly rebalanceTimeoutMs: number;
+  readonly subscribedTopicNames: readonly string[] | null;
+  /** RE2 syntax; matches whole names. Empty: none any more. */
+  readonly subscribedTopicRegex: string | null;
+  readonly serverAssignor: string | null;
+  /** What the member owns. */
+  readonly topicPartitions: readonly TopicPartitions[] | null;
+}
+
+export interface ConsumerGroupHeartbeatAnswer {
+  readonly memberId: string;
+  readonly memberEpoch: number;
+  readonly heartbeatIntervalMs: number;
+  /** null: as the last time. */
+  readonly assignment: readonly TopicPartitions[] | null;
+}
+
+// ── describing ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface GroupSummary {
+  readonly type: GroupType;
+  readonly state: GroupState;
+  /** Empty of a group that only holds offsets. */
+  readonly protocolType: string;
+}
+
+export interface ClassicMemberDescription extends Caller {
+  readonly memberId: string;
+  readonly instanceId: string | null;
+  /** Both empty unless the group is Stable. */
+  readonly metadata: Uint8Array;
+  readonly assignment: Uint8Array;
+}
+
+export interface ClassicGroupDescription extends GroupSummary {
+  readonly type: "classic";
+  readonly generation: number;
+  readonly protocolName: string;
+  readonly members: readonly ClassicMemberDescription[];
+}
+
+export interface NamedTopicPartitions extends TopicPartitions {
+  readonly topic: string;
+}
+
+export interface ConsumerMemberDescription extends Caller {
+  readonly memberId: string;
+  readonly instanceId: string | null;
+  readonly rackId: string | null;
+  readonly memberEpoch: number;
+  readonly subscribedTopicNames: readonly string[];
+  readonly subscribedTopicRegex: string | null;
+  readonly assignment: readonly NamedTopicPartitions[];
+  readonly targetAssignment: readonly NamedTopicPartitions[];
+  /** A member of a group that is being upgraded may still speak the classic protocol. */
+  readonly type: GroupType;
+}
+
+export interface ConsumerGroupDescription extends GroupSummary {
+  readonly type: "consumer";
+  readonly groupEpoch: number;
+  readonly assignmentEpoch: number;
+  readonly assignor: string;
+  readonly members: readonly ConsumerMemberDescription[];
+}
+
+export type GroupDescription = ClassicGroupDescription | ConsumerGroupDescription;
+
+// ── offsets ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Topics by id: a topic that was recreated under the same name has no offsets. */
+export interface OffsetToCommit {
+  readonly topicId: TopicId;
+  readonly topic: string;
+  readonly partition: number;
+  /** Of the record to be read next. */
+  readonly offset: number;
+  /** Of the last record read, or -1. */
+  readonly leaderEpoch: number;
+  readonly metadata: string;
+}
+
+export interface CommitOffsetsRequest {
+  /** Empty, with a negative generation: a consumer that manages its partitions itself, or an administrator. */
+  readonly memberId: string;
+  readonly instanceId: string | null;
+  /** The generation, or the member epoch (KIP-848). */
+  readonly generation: number;
+  /** False: the caller's protocol is older than member epochs (OffsetCommit before version 9). */
+  readonly knowsMemberEpochs: boolean;
+  /** OffsetCommit up to version 4: these offsets expire so long after now, whatever the group's life. */
+  readonly retentionMs?: number;
+  readonly offsets: readonly OffsetToCommit[];
+}
+
+export interface CommittedPartition {
+  readonly topicId: TopicId;
+  readonly partition: number;
+  /** null: it is stored. */
+  readonly error: ErrorName | null;
+}
+
+export interface FetchOffsetsRequest {
+  /** Checked if given (KIP-848; OffsetFetch from version 9 on). */
+  readonly memberId: string | null;
+  readonly memberEpoch: number;
+  /** null: all that there are. */
+  readonly topics: readonly TopicPartitions[] | null;
+}
+
+export interface CommittedOffset extends OffsetToCommit {
+  readonly committedAtMs: number;
+}
+
+export interface DeletedPartition {
+  readonly topicId: TopicId;
+  readonly partition: number;
+  /** null: there is none any more. */
+  readonly error: ErrorName | null;
+}
+
+/** The RPC methods of the Durable Object class `GroupCoordinator`; the object's name is the group's id. */
+export interface GroupRpc {
+  joinGroup(request: JoinGroupRequest): Promise<JoinGroupResult>;
+  syncGroup(request: SyncGroupRequest): Promise<SyncedGroup | Failure>;
+  /** null: all is well. */
+  heartbeat(request: HeartbeatRequest): Promise<Failure | null>;
+  /** One answer per member, in order. */
+  leaveGroup(members: readonly LeavingMember[]): Promise<LeftMember[] | Failure>;
+  consumerGroupHeartbeat(
+    request: ConsumerGroupHeartbeatRequest,
+  ): Promise<ConsumerGroupHeartbeatAnswer | Failure>;
+  /** GROUP_ID_NOT_FOUND */
+  summary(): Promise<GroupSummary | Failure>;
+  /** GROUP_ID_NOT_FOUND */
+  describe(): Promise<GroupDescription | Failure>;
+  /** All in one transaction, but each with its own error; a Failure refuses all. */
+  commitOffsets(request: CommitOffsetsRequest): Promise<CommittedPartition[] | Failure>;
+  /** Only what is there: an unknown group has none. */
+  fetchOffsets(request: FetchOffsetsRequest): Promise<CommittedOffset[] | Failure>;
+  /** GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP; GROUP_SUBSCRIBED_TO_TOPIC for the partitions of such a topic. */
+  deleteOffsets(topics: readonly NamedTopicPartitions[]): Promise<DeletedPartition[] | Failure>;
+  /** GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP. null: nothing is left. */
+  deleteGroup(): Promise<Failure | null>;
+  /** These topics are deleted: their offsets go. Can be repeated. */
+  forgetTopics(topicIds: readonly TopicId[]): Promise<void>;
+}
