@@ -11,8 +11,10 @@ export interface Env {
   readonly EDGELOG_AUTO_CREATE_TOPICS?: string;
   /** Partitions of a topic that does not say how many. */
   readonly EDGELOG_NUM_PARTITIONS?: string;
-  /** host:port that Kafka clients are told to connect to. */
+  /** host:port that Kafka clients are told to connect to; several, separated by commas, are as many brokers. */
   readonly EDGELOG_ADVERTISED_LISTENER?: string;
+  /** The TCP ports that are open, separated by commas, where there are several: as many virtual brokers. */
+  readonly EDGELOG_KAFKA_PORTS?: string;
   /** Origins that browsers may call from, separated by commas; `*` for all; unset: same origin only. */
   readonly EDGELOG_ALLOWED_ORIGINS?: string;
   /** Secret. A deployment without it refuses everything but /healthz. */

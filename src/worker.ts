@@ -2,6 +2,7 @@
 
 import type { Env } from "./env.ts";
 import { createApp } from "./http/app.ts";
+import { connectKafka } from "./kafka/tcp.ts";
 
 export { Controller } from "../durable-objects/controller/controller.ts";
 export { PartitionLog } from "../durable-objects/partition/partition-log.ts";
@@ -11,5 +12,8 @@ const app = createApp();
 export default {
   fetch(request, env, context) {
     return app.fetch(request, env, context);
+  },
+  connect(socket, env) {
+    return connectKafka(socket, env);
   },
 } satisfies ExportedHandler<Env>;

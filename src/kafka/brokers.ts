@@ -1,0 +1,70 @@
+/**
+ * The virtual brokers: one cluster seen through one or several addresses. Any of them answers for every partition;
+ * spreading the leaders over them only spreads the clients' connections.
+ */
+
+import type { Env } from "../env.ts";
+import type { Topic } from "../model/topic.ts";
+
+export interface Broker {
+  /** Counted from 0. */
+  readonly nodeId: number;
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface HostAndPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** A cluster of one address accepts topics of so many replicas: tools ask for three without thinking. */
+const REPLICAS_ACCEPTED_MIN = 3;
+
+/** As one client sees them: addresses differ with the way that it came. */
+export class Brokers {
+  readonly all: readonly Broker[];
+
+  constructor(addresses: readonly HostAndPort[]) {
+    this.all = addresses.map(({ host, port }, nodeId) => ({ nodeId, host, port }));
+  }
+
+  /** Kafka's controller: the first. */
+  get controllerId(): number {
+    return 0;
+  }
+
+  leaderOf(topic: Pick<Topic, "id">, partition: number): number {
+    return (topic.id.charCodeAt(0) + partition) % Math.max(1, this.all.length);
+  }
+
+  /** The leader comes first. */
+  replicasOf(topic: Pick<Topic, "id">, partition: number): number[] {
+    return [this.leaderOf(topic, partition)];
+  }
+
+  get replicationFactorMax(): number {
+    return Math.max(REPLICAS_ACCEPTED_MIN, this.all.length);
+  }
+}
+
+/**
+ * The brokers for a client that reached us at `reached`. EDGELOG_ADVERTISED_LISTENER (`host:port`, several separated by
+ * commas) says otherwise; EDGELOG_KAFKA_PORTS lists the ports that are open beside the one reached.
+ */
+export function brokersOf(env: Env, reached: HostAndPort): Brokers {
+  const advertised = parseHostsAndPorts(env.EDGELOG_ADVERTISED_LISTENER ?? "");
+  if (advertised.length > 0) return new Brokers(advertised);
+  const ports = (env.EDGELOG_KAFKA_PORTS ?? "").split(",").map(Number);
+  if (!ports.includes(reached.port)) return new Brokers([reached]);
+  return new Brokers(ports.map((port) => ({ host: reached.host, port })));
+}
+
+/** What is not `host:port` is left out. An IPv6 address stands in brackets. */
+export function parseHostsAndPorts(text: string): HostAndPort[] {
+  return text.split(",").flatMap((item) => {
+    const [, bracketed, plain, port = ""] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(item.trim()) ?? [];
+    const host = bracketed ?? plain;
+    return host === undefined || Number(port) > 0xffff ? [] : [{ host, port: Number(port) }];
+  });
+}

@@ -1,0 +1,203 @@
+import type { LogBounds } from "../../durable-objects/partition/rpc.ts";
+import type { Cluster } from "../cluster/cluster.ts";
+import {
+  KAFKA_NOTICE_SOCKET_UNUSED_MS_MAX,
+  KAFKA_NOTICE_SOCKETS_MAX,
+  KAFKA_PARTITIONS_AT_ONCE,
+  READ_POLL_MS,
+} from "../model/limits.ts";
+import type { Topic } from "../model/topic.ts";
+import { leaderNoticesRequest } from "../subscribe/leader-request.ts";
+import { parseDigits } from "../subscribe/position.ts";
+import { mapAtOnce } from "./at-once.ts";
+
+/** A partition at which a Fetch waits. */
+export interface Waiting {
+  readonly topic: Topic;
+  readonly partition: number;
+  /** Where it reads: so far the log end. */
+  readonly offset: number;
+}
+
+/**
+ * The partitions that one connection reads from: what it knows of their ends without asking. Each one that it waits for
+ * has a notice socket, which the leader can leave open and sleep; it stays open from Fetch to Fetch, so that a consumer at
+ * the log end asks nobody anything.
+ */
+export class FetchSources {
+  readonly #cluster: Cluster;
+  readonly #signal: AbortSignal;
+  readonly #sources = new Map<string, Source>();
+  #sweptMs = 0;
+  #changed = Promise.withResolvers<void>();
+
+  constructor(cluster: Cluster, signal: AbortSignal) {
+    this.#cluster = cluster;
+    this.#signal = signal;
+    signal.addEventListener("abort", () => this.#wake());
+  }
+
+  /** The bounds of a partition whose log end still is `offset`, if that is certain without asking. */
+  boundsAtEnd(topic: Topic, partition: number, offset: number): LogBounds | undefined {
+    const source = this.#sources.get(keyOf(topic, partition));
+    if (source === undefined) return undefined;
+    source.usedMs = Date.now();
+    const { bounds, notices } = source;
+    const isAtEnd = notices?.isOpen === true && notices.logEndOffset === offset;
+    return isAtEnd && bounds?.highWatermark === offset ? bounds : undefined;
+  }
+
+  /** What a read of the partition has found. */
+  learned(topic: Topic, partition: number, bounds: LogBounds): void {
+    this.#source(keyOf(topic, partition)).bounds = bounds;
+  }
+
+  /** Whether a read of one of them may find something now; false when the time is up or the client gone. */
+  async moved(waiting: readonly Waiting[], waitMs: number): Promise<boolean> {
+    const deadlineMs = Date.now() + waitMs;
+    this.#sweep();
+    const watched = await mapAtOnce(waiting, KAFKA_PARTITIONS_AT_ONCE, (one) => this.#watch(one));
+    const looksAgain = watched.includes(undefined);
+    for (;;) {
+      if (this.#signal.aborted) return false;
+      const hasMoved = waiting.some(({ offset }, index) => {
+        const notices = watched[index];
+        return notices !== undefined && (!notices.isOpen || notices.isElsewhereThan(offset));
+      });
+      if (hasMoved) return true;
+      const leftMs = deadlineMs - Date.now();
+      if (leftMs <= 0) return false;
+      const isChanged = await this.#changedWithin(looksAgain ? Math.min(leftMs, READ_POLL_MS) : leftMs);
+      if (!isChanged) return looksAgain;
+    }
+  }
+
+  close(): void {
+    for (const { notices } of this.#sources.values()) notices?.close();
+    this.#sources.clear();
+  }
+
+  #source(key: string): Source {
+    const known = this.#sources.get(key);
+    if (known !== undefined) {
+      known.usedMs = Date.now();
+      return known;
+    }
+    const source = { usedMs: Date.now(), bounds: undefined, notices: undefined };
+    this.#sources.set(key, source);
+    return source;
+  }
+
+  /** undefined if the partition takes no socket now. */
+  async #watch({ topic, partition }: Waiting): Promise<Notices | undefined> {
+    const source = this.#source(keyOf(topic, partition));
+    const { notices } = source;
+    if (notices?.isOpen) return notices;
+    // One that closes as soon as it is opened is not opened again and again.
+    if (notices !== undefined && Date.now() - notices.openedMs < READ_POLL_MS) return undefined;
+    source.notices = undefined;
+    if (this.#openSockets() >= KAFKA_NOTICE_SOCKETS_MAX || this.#signal.aborted) return undefined;
+    const opened = await this.#open(topic, partition);
+    if (this.#signal.aborted) opened?.close();
+    else source.notices = opened;
+    return opened;
+  }
+
+  async #open(topic: Topic, partition: number): Promise<Notices | undefined> {
+    const leader = this.#cluster.partition(topic, partition);
+    try {
+      const { webSocket } = await leader.fetch(leaderNoticesRequest(topic.version));
+      return webSocket === null ? undefined : new Notices(webSocket, () => this.#wake());
+    } catch (error) {
+      console.warn("could not open a notice socket:", error);
+      this.#cluster.dropPartition(topic, partition, leader);
+      return undefined;
+    }
+  }
+
+  #openSockets(): number {
+    let count = 0;
+    for (const { notices } of this.#sources.values()) if (notices?.isOpen) count++;
+    return count;
+  }
+
+  #sweep(): void {
+    const nowMs = Date.now();
+    if (nowMs - this.#sweptMs < KAFKA_NOTICE_SOCKET_UNUSED_MS_MAX / 4) return;
+    this.#sweptMs = nowMs;
+    for (const [key, { usedMs, notices }] of this.#sources) {
+      if (nowMs - usedMs < KAFKA_NOTICE_SOCKET_UNUSED_MS_MAX) continue;
+      notices?.close();
+      this.#sources.delete(key);
+    }
+  }
+
+  async #changedWithin(ms: number): Promise<boolean> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const isLate = new Promise<boolean>((resolve) => {
+      timer = setTimeout(() => resolve(false), ms);
+    });
+    const isChanged = this.#changed.promise.then(() => true);
+    return Promise.race([isChanged, isLate]).finally(() => clearTimeout(timer));
+  }
+
+  #wake(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers<void>();
+  }
+}
+
+interface Source {
+  usedMs: number;
+  bounds: LogBounds | undefined;
+  notices: Notices | undefined;
+}
+
+/** The notices of one partition: its log end, at once and then whenever it moves. */
+class Notices {
+  readonly openedMs = Date.now();
+  readonly #socket: WebSocket;
+  #logEndOffset = -1;
+  #isOpen = true;
+
+  constructor(socket: WebSocket, changed: () => void) {
+    this.#socket = socket;
+    socket.addEventListener("message", ({ data }) => {
+      const logEndOffset = typeof data === "string" ? parseDigits(data) : undefined;
+      if (logEndOffset === undefined) return;
+      this.#logEndOffset = logEndOffset;
+      changed();
+    });
+    const closed = () => {
+      this.#isOpen = false;
+      changed();
+    };
+    socket.addEventListener("close", closed);
+    socket.addEventListener("error", closed);
+    // Only now do messages begin to arrive.
+    socket.accept();
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** -1 until the first notice is here. */
+  get logEndOffset(): number {
+    return this.#logEndOffset;
+  }
+
+  isElsewhereThan(offset: number): boolean {
+    return this.#logEndOffset !== -1 && this.#logEndOffset !== offset;
+  }
+
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#socket.close(1000, "done");
+  }
+}
+
+function keyOf(topic: Topic, partition: number): string {
+  return `${topic.id}/${partition}`;
+}

@@ -1,0 +1,71 @@
+import type { Handler } from "../handler.ts";
+import type { Api } from "../schema.ts";
+import { alterConfigs } from "./alter-configs.ts";
+import { apiVersionsHandler } from "./api-versions.ts";
+import { createPartitions } from "./create-partitions.ts";
+import { createTopics } from "./create-topics.ts";
+import { deleteRecords } from "./delete-records.ts";
+import { deleteTopics } from "./delete-topics.ts";
+import { describeCluster } from "./describe-cluster.ts";
+import { describeConfigs } from "./describe-configs.ts";
+import { describeLogDirs } from "./describe-log-dirs.ts";
+import { describeProducers } from "./describe-producers.ts";
+import { describeTopicPartitions } from "./describe-topic-partitions.ts";
+import { fetch } from "./fetch.ts";
+import { incrementalAlterConfigs } from "./incremental-alter-configs.ts";
+import { initProducerId } from "./init-producer-id.ts";
+import { listOffsets } from "./list-offsets.ts";
+import { listPartitionReassignments } from "./list-partition-reassignments.ts";
+import { metadata } from "./metadata.ts";
+import { offsetForLeaderEpoch } from "./offset-for-leader-epoch.ts";
+import { produce } from "./produce.ts";
+import { saslAuthenticate } from "./sasl-authenticate.ts";
+import { saslHandshake } from "./sasl-handshake.ts";
+
+const apiVersions = apiVersionsHandler(() => offeredApis());
+
+const HANDLERS: ReadonlyMap<number, Handler> = new Map(
+  [
+    apiVersions,
+    metadata,
+    produce,
+    fetch,
+    listOffsets,
+    initProducerId,
+    createTopics,
+    deleteTopics,
+    createPartitions,
+    deleteRecords,
+    describeConfigs,
+    alterConfigs,
+    incrementalAlterConfigs,
+    describeCluster,
+    offsetForLeaderEpoch,
+    describeLogDirs,
+    describeTopicPartitions,
+    describeProducers,
+    listPartitionReassignments,
+    saslHandshake,
+    saslAuthenticate,
+  ]
+    .sort((a, b) => a.api.key - b.api.key)
+    .map((handler) => [handler.api.key, handler]),
+);
+
+/** Before a client has authenticated, these are all it may ask for (Kafka's `SaslServerAuthenticator`). */
+const UNAUTHENTICATED: ReadonlySet<number> = new Set(
+  [apiVersions, saslHandshake, saslAuthenticate].map(({ api }) => api.key),
+);
+
+export function handlerOf(apiKey: number): Handler | undefined {
+  return HANDLERS.get(apiKey);
+}
+
+export function isAllowedUnauthenticated(apiKey: number): boolean {
+  return UNAUTHENTICATED.has(apiKey);
+}
+
+/** What is answered, and so all that clients are told of, by key. */
+export function offeredApis(): readonly Api[] {
+  return [...HANDLERS.values()].map(({ api }) => api);
+}
