@@ -5,7 +5,6 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { BuildOptions } from "esbuild";
-import { loadPeer } from "./peers.ts";
 
 /** Where package.json and wrangler.toml are: two levels above this file in the repository, beside dist/ when published. */
 export const PACKAGE_ROOT = packageRoot();
@@ -30,7 +29,7 @@ export async function bundleWorker(
 }
 
 async function bundle(entry: string): Promise<string> {
-  const { build } = await loadPeer("esbuild", () => import("esbuild"));
+  const { build } = await import("esbuild");
   const { outputFiles } = await build({ ...workerBuild(), entryPoints: [entry], write: false });
   const [output] = outputFiles ?? [];
   if (output === undefined) throw new Error(`esbuild made nothing of ${entry}`);

@@ -4,7 +4,6 @@
  */
 
 import { chmod } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -12,7 +11,7 @@ import type { Miniflare } from "miniflare";
 import { bundleWorker, PACKAGE_ROOT } from "./bundle.ts";
 import { type DataDir, lockDataDir } from "./data-dir.ts";
 import { CliError, UsageError } from "./errors.ts";
-import { loadPeer } from "./peers.ts";
+import { loadRuntime } from "./peers.ts";
 import { withoutSignalHandlers } from "./signals.ts";
 
 export interface PlatformOptions {
@@ -111,12 +110,9 @@ interface RuntimeParts {
 }
 
 async function startRuntime(parts: RuntimeParts): Promise<Miniflare> {
-  const { Miniflare, NoOpLog, convertV4MiniflareOptions } = await loadPeer(
-    "miniflare",
-    () => import("miniflare"),
-  );
-  const { unstable_getMiniflareWorkerOptions } = await loadPeer("wrangler", () => import("wrangler"));
-  const { workerOptions } = unstable_getMiniflareWorkerOptions(join(PACKAGE_ROOT, "wrangler.toml"));
+  const { wrangler, miniflare, workerdPath } = await loadRuntime();
+  const { Miniflare, NoOpLog, convertV4MiniflareOptions } = miniflare;
+  const { workerOptions } = wrangler.unstable_getMiniflareWorkerOptions(join(PACKAGE_ROOT, "wrangler.toml"));
   const { host, httpPort, tcpPorts } = parts.listeners;
   const options = convertV4MiniflareOptions({
     // The port of miniflare's own entry Worker; ours is reached without that detour.
@@ -129,7 +125,7 @@ async function startRuntime(parts: RuntimeParts): Promise<Miniflare> {
     unsafeObservability: false,
     unsafeLocalExplorer: false,
     resourcePersistencePath: parts.dataDir.path,
-    unsafeRuntimeEnv: await dieWithParent(parts.dataDir),
+    unsafeRuntimeEnv: await dieWithParent(parts.dataDir, workerdPath),
     workers: [
       {
         ...workerOptions,
@@ -168,22 +164,14 @@ function logEntry({ level, message }: { level: string; message: string }, quiet:
 }
 
 /** miniflare leaves workerd running when it is itself killed; a launcher in between sees to it that it ends. */
-async function dieWithParent(dataDir: DataDir): Promise<Record<string, string>> {
+async function dieWithParent(dataDir: DataDir, workerdPath: string): Promise<Record<string, string>> {
   if (process.platform === "win32") return {};
   const launcher = fileURLToPath(new URL("./workerd.sh", import.meta.url).href);
   await chmod(launcher, 0o755).catch(() => undefined);
   const configured = process.env.MINIFLARE_WORKERD_PATH;
-  const workerd = configured === undefined || configured === launcher ? workerdPath() : configured;
+  const workerd = configured === undefined || configured === launcher ? workerdPath : configured;
   process.env.MINIFLARE_WORKERD_PATH = launcher;
   return { EDGELOG_WORKERD: workerd, EDGELOG_WORKERD_PID_FILE: dataDir.runtimePidFile };
-}
-
-/** The binary of the workerd that this miniflare is made for. */
-function workerdPath(): string {
-  const fromMiniflare = createRequire(createRequire(import.meta.url).resolve("miniflare"));
-  const workerd: unknown = fromMiniflare("workerd");
-  if (typeof workerd === "object" && workerd !== null && "default" in workerd) return String(workerd.default);
-  throw new CliError("The workerd package does not say where its binary is; install wrangler again");
 }
 
 /** workerd's own message does not say which port: each is tried first, and a 0 becomes a free one. */

@@ -1,0 +1,30 @@
+/** `npm run build`: what the package publishes. The SDK, the command and the Worker, each as one file, and the SDK's types. */
+
+import { execFileSync } from "node:child_process";
+import { copyFileSync, rmSync } from "node:fs";
+import { type BuildOptions, build } from "esbuild";
+import { workerBuild } from "../src/cli/bundle.ts";
+
+const shared: BuildOptions = { bundle: true, format: "esm", packages: "external", logLevel: "info" };
+
+rmSync("dist", { recursive: true, force: true });
+await Promise.all([
+  build({
+    ...shared,
+    entryPoints: ["src/client/index.ts"],
+    outfile: "dist/client/index.js",
+    platform: "neutral",
+    target: "es2022",
+    sourcemap: true,
+  }),
+  build({
+    ...shared,
+    entryPoints: ["src/cli/main.ts"],
+    outfile: "dist/cli/main.js",
+    platform: "node",
+    target: "node20",
+  }),
+  build({ ...workerBuild(), entryPoints: ["src/worker.ts"], outfile: "dist/worker.js", logLevel: "info" }),
+]);
+copyFileSync("src/cli/workerd.sh", "dist/cli/workerd.sh");
+execFileSync("tsc", ["--project", "scripts/tsconfig.types.json"], { stdio: "inherit" });
