@@ -10,20 +10,21 @@ import { SUBSCRIBER_UNSENT_BYTES_MAX } from "../../src/model/limits.ts";
 export class UnsentBudget {
   readonly #bytesMax: number;
   #used = 0;
+  readonly #accounts = new Map<string, Account>();
   readonly #blocked = new Set<Account>();
   // An evicted object says no goodbye; its share comes back when the collector finds it.
-  readonly #evicted = new FinalizationRegistry<Account>((account) => {
-    this.#move(account, -account.bytes);
-    this.#blocked.delete(account);
-  });
+  readonly #evicted = new FinalizationRegistry<Account>((account) => this.#close(account));
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax;
   }
 
-  /** The share of one object, which lasts as long as `owner` does. */
-  share(owner: object): BudgetShare {
-    const account: Account = { bytes: 0, blockedSinceMs: 0 };
+  /** The share of an object, which lasts as long as `owner` does, or until the object gets another one. */
+  share(owner: object, objectId: string): BudgetShare {
+    const before = this.#accounts.get(objectId);
+    if (before !== undefined) this.#close(before);
+    const account: Account = { objectId, bytes: 0, blockedSinceMs: 0 };
+    this.#accounts.set(objectId, account);
     this.#evicted.register(owner, account);
     return {
       admits: (bytes, outstanding) => account.bytes === 0 || outstanding + bytes <= this.free(),
@@ -47,6 +48,12 @@ export class UnsentBudget {
     return this.#bytesMax - this.#used;
   }
 
+  #close(account: Account): void {
+    this.#move(account, -account.bytes);
+    this.#blocked.delete(account);
+    if (this.#accounts.get(account.objectId) === account) this.#accounts.delete(account.objectId);
+  }
+
   #move(account: Account, bytes: number): void {
     account.bytes += bytes;
     this.#used += bytes;
@@ -54,6 +61,7 @@ export class UnsentBudget {
 }
 
 interface Account {
+  readonly objectId: string;
   bytes: number;
   blockedSinceMs: number;
 }

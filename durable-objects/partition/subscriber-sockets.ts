@@ -16,6 +16,8 @@ export interface SubscriberSocket {
 }
 
 export interface SubscriberSockets {
+  /** Whose sockets they are; the same after hibernation. */
+  readonly objectId: string;
   /** A new socket that survives hibernation, and the answer that hands its other end to the client. */
   upgrade(
     kind: SocketKind,
@@ -28,6 +30,7 @@ export interface SubscriberSockets {
 export function hibernatableSockets(ctx: DurableObjectState): SubscriberSockets {
   let answersPings = false;
   return {
+    objectId: ctx.id.toString(),
     upgrade(kind, subprotocol) {
       if (!answersPings) {
         ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(PING, PONG));

@@ -29,6 +29,7 @@ import {
   closeCodeOf,
   encodeCaughtUp,
   encodeError,
+  encodeResume,
   parseClientMessage,
   resumeReason,
 } from "../../src/subscribe/protocol.ts";
@@ -78,7 +79,7 @@ export class Subscribers {
     this.#log = log;
     this.#sockets = sockets;
     this.#frames = new SubscriberFrames(log);
-    this.#share = (options.budget ?? isolateBudget).share(this);
+    this.#share = (options.budget ?? isolateBudget).share(this, sockets.objectId);
     this.#now = options.now ?? Date.now;
     this.#wait = options.wait ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)));
   }
@@ -254,7 +255,9 @@ export class Subscribers {
     }
     const frame = this.#frames.frame(state, Math.min(state.credit, Math.max(room, 1)));
     if (frame === "remote") {
-      this.#leave(subscriber, CLOSE_RESUME, resumeReason(state.next));
+      if (this.#send(subscriber, encodeResume(state.partition, state.next))) {
+        this.#leave(subscriber, CLOSE_RESUME, resumeReason(state.next));
+      }
       return "done";
     }
     if (frame === "out_of_range") {

@@ -161,7 +161,7 @@ async function offsetForLeader(
 ): Promise<number | "earliest" | "latest" | Failure> {
   if ("offset" in start) return start.offset;
   const offsets = await startOffsets(cluster, topic, [start], "unchecked");
-  return isFailure(offsets) ? offsets : (offsets.get(start.partition) ?? "latest");
+  return isFailure(offsets) ? offsets : (offsets[0]?.offset ?? "latest");
 }
 
 function formatOf(subprotocol: Subprotocol | undefined, value: "json" | undefined): FrameFormat {
@@ -183,10 +183,10 @@ async function openEventStream(
     lastEventId === undefined || lastEventId === ""
       ? startsOf(topic, query.partition, start)
       : unwrap(resumed(topic, query.partition, lastEventId));
-  const positions = await startOffsets(cluster, topic, starts, "checked");
-  if (isFailure(positions)) return errorResponse(positions, boundsBeside(positions));
+  const offsets = await startOffsets(cluster, topic, starts, "checked");
+  if (isFailure(offsets)) return errorResponse(offsets, boundsBeside(offsets));
   const { signal } = c.req.raw;
-  return new Response(eventStream(cluster, { topic, positions, value: query.value, signal }), {
+  return new Response(eventStream(cluster, { topic, starts: offsets, value: query.value, signal }), {
     headers: {
       "content-type": EVENT_STREAM_TYPE,
       // An intermediary that compresses or buffers would hold events back.

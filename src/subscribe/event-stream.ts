@@ -12,11 +12,11 @@ import { formatPositions } from "./position.ts";
 import { encodeCaughtUp, encodeError } from "./protocol.ts";
 import type { RecordJsonOptions } from "./record-json.ts";
 import { windowOf } from "./socket-bridge.ts";
+import type { StartOffset } from "./start-offsets.ts";
 
 export interface EventStreamOptions extends RecordJsonOptions {
   readonly topic: Topic;
-  /** Partition → offset. */
-  readonly positions: ReadonlyMap<number, number>;
+  readonly starts: readonly StartOffset[];
   /** Aborts when the client has gone. */
   readonly signal: AbortSignal;
 }
@@ -40,6 +40,7 @@ export function eventStream(cluster: Cluster, options: EventStreamOptions): Read
 const encoder = new TextEncoder();
 
 class EventStream {
+  /** Partition → position. */
   readonly #positions: Map<number, number>;
   readonly #json: RecordJsonOptions;
   readonly #merge = new FeedMerge();
@@ -48,13 +49,12 @@ class EventStream {
   #rest: DataFrame | undefined;
   #begun = false;
 
-  constructor(cluster: Cluster, { topic, positions, value, signal }: EventStreamOptions) {
-    this.#positions = new Map(positions);
+  constructor(cluster: Cluster, { topic, starts, value, signal }: EventStreamOptions) {
+    this.#positions = new Map(starts.map(({ partition, offset }) => [partition, offset]));
     this.#json = { value };
-    const windowBytes = windowOf(FEED_WINDOW_BYTES.most, positions.size);
-    for (const [partition, offset] of positions) {
-      const wanted = { topic, partition, offset, windowBytes, signal: this.#over.signal };
-      this.#merge.add(partitionFeed(cluster, wanted));
+    const windowBytes = windowOf(FEED_WINDOW_BYTES.most, starts.length);
+    for (const start of starts) {
+      this.#merge.add(partitionFeed(cluster, { topic, ...start, windowBytes, signal: this.#over.signal }));
     }
     signal.addEventListener("abort", () => this.close());
   }

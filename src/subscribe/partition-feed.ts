@@ -37,6 +37,8 @@ export interface FeedOptions {
   readonly topic: Pick<Topic, "id">;
   readonly partition: number;
   readonly offset: number;
+  /** The offset was the log start: if that has moved on, so does the feed. */
+  readonly isLogStart: boolean;
   /** Credit that the leader has, and what one read of R2 asks for: the feed holds about so much. */
   readonly windowBytes: number;
   readonly signal: AbortSignal;
@@ -53,6 +55,7 @@ export async function* partitionFeed(
     const problem = yield* feed.follow();
     if (signal.aborted) return;
     if (feed.offset > before) failures = 0;
+    if (problem !== undefined && feed.moveToLogStart(problem)) continue;
     // A socket that ended for no reason of its own, or fell into R2: on from where it was.
     if (problem !== undefined && (isFinal(problem) || failures >= FEED_RETRIES_MAX)) {
       const { error, message, ...bounds } = problem;
@@ -69,12 +72,21 @@ class Feed {
   readonly #cluster: Cluster;
   readonly #options: FeedOptions;
   #isCaughtUp = false;
+  #hasRead = false;
   offset: number;
 
   constructor(cluster: Cluster, options: FeedOptions) {
     this.#cluster = cluster;
     this.#options = options;
     this.offset = options.offset;
+  }
+
+  /** Retention may be faster than the first read. False if that is not the problem. */
+  moveToLogStart({ error, logStartOffset }: Problem): boolean {
+    if (error !== "OFFSET_OUT_OF_RANGE" || !this.#options.isLogStart || this.#hasRead) return false;
+    if (logStartOffset === undefined || logStartOffset <= this.offset) return false;
+    this.offset = logStartOffset;
+    return true;
   }
 
   /** From the offset on until something ends it: a problem, or undefined if trying again is all there is to do. */
@@ -117,6 +129,7 @@ class Feed {
       // A gap cannot be: but if it is, nobody downstream shall take it for none.
       if (event.frame.from !== this.offset) return undefined;
       this.offset = event.frame.next;
+      this.#hasRead = true;
       yield { kind: "frame", partition, frame: event.frame };
       // Who asked for the next one has done with this one.
       socket.credit(event.frame.batches.length);
@@ -136,6 +149,7 @@ class Feed {
       for (const { header } of batchHeaders(batches)) next = header.nextOffset;
       if (next <= from) return failure("UNKNOWN_SERVER_ERROR", `nothing was read at offset ${from}`);
       this.offset = next;
+      this.#hasRead = true;
       yield { kind: "frame", partition, frame: { partition, from, next, highWatermark, batches } };
     }
     return undefined;

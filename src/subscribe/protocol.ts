@@ -162,7 +162,18 @@ export interface CreditDueMessage {
   readonly type: "credit_due";
 }
 
-/** The socket is closed after it with {@link closeCodeOf} the error. */
+/**
+ * The socket is closed after it with {@link CLOSE_RESUME}. A client need not wait for that: where a hibernating socket is
+ * closed, workerd holds the connection for 10 s more, and platforms tell of a close only when the connection is gone.
+ */
+export interface ResumeMessage {
+  readonly type: "resume";
+  readonly partition: number;
+  /** The subscriber's position: where to subscribe again. */
+  readonly offset: number;
+}
+
+/** The socket is closed after it with {@link closeCodeOf} the error, and again a client need not wait for that. */
 export interface ErrorMessage {
   readonly type: "error";
   /** Absent if the error is not about one partition. */
@@ -173,7 +184,12 @@ export interface ErrorMessage {
   readonly high_watermark?: number;
 }
 
-export type ServerMessage = RecordsMessage | CaughtUpMessage | CreditDueMessage | ErrorMessage;
+export type ServerMessage =
+  | RecordsMessage
+  | CaughtUpMessage
+  | CreditDueMessage
+  | ErrorMessage
+  | ResumeMessage;
 
 export const CREDIT_DUE = JSON.stringify({ type: "credit_due" } satisfies CreditDueMessage);
 
@@ -190,6 +206,10 @@ export function encodeCaughtUp(partition: number, next: number, highWatermark: n
     next,
     high_watermark: highWatermark,
   } satisfies CaughtUpMessage);
+}
+
+export function encodeResume(partition: number, offset: number): string {
+  return JSON.stringify({ type: "resume", partition, offset } satisfies ResumeMessage);
 }
 
 export function encodeError(
@@ -215,9 +235,10 @@ export function parseServerMessage(text: string): ServerMessage | undefined | Fa
   if (message === undefined || typeof message.type !== "string") {
     return failure("INVALID_REQUEST", "The server sent a text frame that is not a JSON message.");
   }
-  if (isRecordsMessage(message) || isCaughtUpMessage(message) || isErrorMessage(message)) return message;
+  if (isRecordsMessage(message) || isCaughtUpMessage(message)) return message;
+  if (isErrorMessage(message) || isResumeMessage(message)) return message;
   if (message.type === "credit_due") return { type: "credit_due" };
-  if (message.type === "records" || message.type === "caught_up" || message.type === "error") {
+  if (["records", "caught_up", "error", "resume"].includes(message.type)) {
     return failure("INVALID_REQUEST", `The server sent a malformed ${message.type} message.`);
   }
   return undefined;
@@ -234,6 +255,11 @@ function isRecordsMessage(message: object): message is RecordsMessage {
 function isCaughtUpMessage(message: object): message is CaughtUpMessage {
   if (!isFields(message) || message.type !== "caught_up") return false;
   return isPartition(message.partition) && [message.next, message.high_watermark].every(isOffset);
+}
+
+function isResumeMessage(message: object): message is ResumeMessage {
+  if (!isFields(message) || message.type !== "resume") return false;
+  return isPartition(message.partition) && isOffset(message.offset);
 }
 
 function isErrorMessage(message: object): message is ErrorMessage {

@@ -191,8 +191,8 @@ export class SocketBridge {
     }
     const windowBytes = windowOf(creditBytes, this.#partitions.size);
     const { signal } = this.#over;
-    for (const [partition, offset] of offsets) {
-      this.#merge.add(partitionFeed(this.#cluster, { topic, partition, offset, windowBytes, signal }));
+    for (const start of offsets) {
+      this.#merge.add(partitionFeed(this.#cluster, { topic, ...start, windowBytes, signal }));
     }
   }
 

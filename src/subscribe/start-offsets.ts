@@ -11,8 +11,15 @@ import type { PartitionStart } from "./protocol.ts";
 /** About one partition; OFFSET_OUT_OF_RANGE tells the bounds. */
 export type StartFailure = Failure & Partial<LogBounds> & { readonly partition: number };
 
+export interface StartOffset {
+  readonly partition: number;
+  readonly offset: number;
+  /** It was asked for as "earliest". */
+  readonly isLogStart: boolean;
+}
+
 /**
- * By partition, in ascending order. An offset that a client named itself is taken as it is, unless it is to be checked
+ * In ascending order of partitions. An offset that a client named itself is taken as it is, unless it is to be checked
  * against the log. The first failure is the answer.
  */
 export async function startOffsets(
@@ -20,20 +27,21 @@ export async function startOffsets(
   topic: Pick<Topic, "id">,
   starts: readonly PartitionStart[],
   check: "checked" | "unchecked",
-): Promise<Map<number, number> | StartFailure> {
+): Promise<StartOffset[] | StartFailure> {
   const sorted = starts.toSorted((a, b) => a.partition - b.partition);
-  const offsets = new Map<number, number>();
+  const offsets: StartOffset[] = [];
   for (let at = 0; at < sorted.length; at += SUBSCRIPTION_LOOKUPS_MAX) {
     const some = sorted.slice(at, at + SUBSCRIPTION_LOOKUPS_MAX);
     const found = await Promise.all(
       some.map(async (start) => ({
         partition: start.partition,
+        isLogStart: "offset" in start && start.offset === "earliest",
         offset: await startOffset(cluster, topic, start, check),
       })),
     );
-    for (const { partition, offset } of found) {
+    for (const { partition, offset, isLogStart } of found) {
       if (typeof offset !== "number") return { ...offset, partition };
-      offsets.set(partition, offset);
+      offsets.push({ partition, offset, isLogStart });
     }
   }
   return offsets;

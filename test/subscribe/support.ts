@@ -152,7 +152,10 @@ export class TestSocket implements SubscriberSocket {
   }
 }
 
+let partitions = 0;
+
 export class TestSockets implements SubscriberSockets {
+  readonly objectId = String(partitions++);
   readonly all: { kind: SocketKind; socket: TestSocket }[] = [];
 
   upgrade(kind: SocketKind): { socket: TestSocket; response: Response } {
