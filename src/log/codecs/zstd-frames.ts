@@ -1,24 +1,37 @@
 /**
- * Walks Zstandard frames without decompressing them. A frame's header says how much memory its reader has to take, so it
- * is held against the bound first; and decoders differ in what they do after the first frame, so they get one at a time.
+ * Walks Zstandard frames (RFC 8878, section 3) without decompressing them. A frame's header says how much memory its reader
+ * has to take, so it is held against the bound first; and decoders differ in what they do after the first frame, so they
+ * get one at a time.
  */
 
 import { malformed, tooMuchOutput } from "./problems.ts";
 
+export const BLOCK_BYTES_MAX = 128 * 1024;
+export const BLOCK_RAW = 0;
+export const BLOCK_RLE = 1;
+const BLOCK_COMPRESSED = 2;
 const FRAME_MAGIC = 0xfd2f_b528;
 const SKIPPABLE_MAGIC = 0x184d_2a50;
 /** Producers write one; each costs its reader a start. */
 const FRAMES_MAX = 1_000;
-const BLOCK_BYTES_MAX = 128 * 1024;
-const BLOCK_RLE = 1;
-const BLOCK_RESERVED = 3;
+
+/** A frame that is whole and whose header asks for no more than its reader allows. */
+export interface ZstdFrame {
+  readonly bytes: Uint8Array;
+  /** Where the first block begins. */
+  readonly blocksStart: number;
+  /** What the header says that it holds; undefined if it does not say. */
+  readonly contentBytes: number | undefined;
+  /** The most that its blocks can hold. */
+  readonly contentBytesMax: number;
+}
 
 /**
- * Each frame that holds data, as a view.
- * @throws {EdgelogError} INVALID_RECORD: no frame, too many, cut short or reserved bits. MESSAGE_TOO_LARGE: its window or content is
- *   larger than `bytesMax`.
+ * Each frame that holds data.
+ * @throws {EdgelogError} INVALID_RECORD: no frame, too many, cut short or reserved bits. MESSAGE_TOO_LARGE: its window or
+ *   content is larger than `bytesMax`.
  */
-export function* zstdFrames(bytes: Uint8Array, bytesMax: number): Generator<Uint8Array, void, undefined> {
+export function* zstdFrames(bytes: Uint8Array, bytesMax: number): Generator<ZstdFrame, void, undefined> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let frames = 0;
   try {
@@ -28,19 +41,18 @@ export function* zstdFrames(bytes: Uint8Array, bytesMax: number): Generator<Uint
         at += 8 + view.getUint32(at + 4, true);
         continue;
       }
-      if (++frames > FRAMES_MAX) throw malformed("zstd", `it has more than ${FRAMES_MAX} frames`);
       if (magic !== FRAME_MAGIC) throw malformed("zstd", "no frame begins where one should");
-      const end = frameEnd(view, at, bytesMax);
-      if (end > bytes.length) throw malformed("zstd", "it is cut short");
-      yield bytes.subarray(at, end);
-      at = end;
+      if (++frames > FRAMES_MAX) throw malformed("zstd", `it has more than ${FRAMES_MAX} frames`);
+      const frame = frameAt(view, bytes, at, bytesMax);
+      yield frame;
+      at += frame.bytes.length;
     }
   } catch (error) {
     throw error instanceof RangeError ? malformed("zstd", "it is cut short", error) : error;
   }
 }
 
-function frameEnd(view: DataView, start: number, bytesMax: number): number {
+function frameAt(view: DataView, bytes: Uint8Array, start: number, bytesMax: number): ZstdFrame {
   const descriptor = view.getUint8(start + 4);
   const singleSegment = (descriptor & 0b10_0000) !== 0;
   const hasChecksum = (descriptor & 0b100) !== 0;
@@ -52,30 +64,36 @@ function frameEnd(view: DataView, start: number, bytesMax: number): number {
     const base = 2 ** (10 + (window >>> 3));
     if (base + (base / 8) * (window & 0b111) > bytesMax) throw tooMuchOutput();
   }
+  let contentBytes: number | undefined;
   switch (descriptor >>> 6) {
     case 0:
-      if (singleSegment) at += 1;
+      if (singleSegment) contentBytes = view.getUint8(at++);
       break;
     case 1:
+      contentBytes = view.getUint16(at, true) + 256;
       at += 2;
       break;
     case 2:
-      if (view.getUint32(at, true) > bytesMax) throw tooMuchOutput();
+      contentBytes = view.getUint32(at, true);
       at += 4;
       break;
     default:
-      if (view.getUint32(at + 4, true) > 0 || view.getUint32(at, true) > bytesMax) {
-        throw tooMuchOutput();
-      }
+      contentBytes = view.getUint32(at, true) + view.getUint32(at + 4, true) * 2 ** 32;
       at += 8;
   }
+  if (contentBytes !== undefined && contentBytes > bytesMax) throw tooMuchOutput();
+  const blocksStart = at - start;
+  let contentBytesMax = 0;
   for (let last = false; !last; ) {
     const header = view.getUint16(at, true) | (view.getUint8(at + 2) << 16);
     last = (header & 1) === 1;
     const type = (header >>> 1) & 0b11;
     const size = header >>> 3;
-    if (type === BLOCK_RESERVED || size > BLOCK_BYTES_MAX) throw malformed("zstd", "a block cannot be");
+    if (type > BLOCK_COMPRESSED || size > BLOCK_BYTES_MAX) throw malformed("zstd", "a block cannot be");
+    contentBytesMax += type === BLOCK_COMPRESSED ? BLOCK_BYTES_MAX : size;
     at += 3 + (type === BLOCK_RLE ? 1 : size);
   }
-  return at + (hasChecksum ? 4 : 0);
+  const end = at + (hasChecksum ? 4 : 0);
+  if (end > bytes.length) throw malformed("zstd", "it is cut short");
+  return { bytes: bytes.subarray(start, end), blocksStart, contentBytes, contentBytesMax };
 }

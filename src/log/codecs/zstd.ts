@@ -1,10 +1,8 @@
 /** Zstandard (RFC 8878). Its frames are walked before anything is decompressed: see zstd-frames.ts. */
 
-import { Decompress } from "fzstd";
-import { EdgelogError } from "../../model/errors.ts";
 import { decompressNatively, nativeZlib, plainBytes } from "./native-zlib.ts";
 import { OutputPieces } from "./output-pieces.ts";
-import { malformed } from "./problems.ts";
+import { decodeZstdFrame } from "./zstd-frame-decoder.ts";
 import { zstdFrames } from "./zstd-frames.ts";
 
 /** undefined where the runtime cannot: only `node:zlib` compresses zstd. */
@@ -22,7 +20,7 @@ export function unzstd(bytes: Uint8Array, bytesMax: number): Uint8Array {
   const output = new OutputPieces(bytesMax);
   // One frame at a time: the native function stops after the first.
   for (const frame of zstdFrames(bytes, bytesMax)) {
-    output.add(decompressNatively("zstd", decompress, frame, output.room));
+    output.add(decompressNatively("zstd", decompress, frame.bytes, output.room));
   }
   return output.joined();
 }
@@ -30,11 +28,7 @@ export function unzstd(bytes: Uint8Array, bytesMax: number): Uint8Array {
 export function unzstdPortable(bytes: Uint8Array, bytesMax: number): Uint8Array {
   const output = new OutputPieces(bytesMax);
   for (const frame of zstdFrames(bytes, bytesMax)) {
-    try {
-      new Decompress((piece) => output.add(piece)).push(frame, true);
-    } catch (error) {
-      throw error instanceof EdgelogError ? error : malformed("zstd", String(error), error);
-    }
+    output.add(decodeZstdFrame(frame, output.room));
   }
   return output.joined();
 }
