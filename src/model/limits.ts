@@ -80,7 +80,7 @@ export const SUBSCRIBER_STALLED_MS_MAX = 10 * SECOND_MS;
 /** Frames that leaders have sent to the sockets of a Worker's isolate and that no client has taken yet. */
 export const BRIDGE_QUEUED_BYTES_MAX = 32 * MiB;
 /** What a Worker that follows several partitions for one client lets each leader send ahead. */
-export const FEED_WINDOW_BYTES = { least: 16 * KiB, most: 1 * MiB } as const;
+export const FEED_WINDOW_BYTES = { least: 32 * KiB, most: 1 * MiB } as const;
 /** Tries to go on with a partition, without progress, before the client is told. */
 export const FEED_RETRIES_MAX = 8;
 export const FEED_RETRY_MS = { first: 50, most: 5 * SECOND_MS } as const;

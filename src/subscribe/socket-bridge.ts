@@ -183,13 +183,13 @@ export class SocketBridge {
   }
 
   async #begin(starts: readonly PartitionStart[]): Promise<void> {
-    const { topic, creditBytes } = this.#options;
+    const { topic } = this.#options;
     const offsets = await startOffsets(this.#cluster, topic, starts, "unchecked");
     if (isFailure(offsets)) {
       this.#fail(offsets, offsets);
       return;
     }
-    const windowBytes = windowOf(creditBytes, this.#partitions.size);
+    const windowBytes = windowOf(this.#credit, this.#partitions.size);
     const { signal } = this.#over;
     for (const start of offsets) {
       this.#merge.add(partitionFeed(this.#cluster, { topic, ...start, windowBytes, signal }));
@@ -224,7 +224,7 @@ const ALREADY_STARTED = failure(
   "This socket carries the partition it was opened for; to subscribe by message, open one without partition= and offset=.",
 );
 
-/** What each leader may send ahead, if all partitions of a client share what the client allows. */
+/** What each leader may send ahead, if all partitions of a client share what the client allows when it subscribes. */
 export function windowOf(creditBytes: number, partitions: number): number {
   const share = Math.floor(creditBytes / Math.max(partitions, 1));
   return Math.min(Math.max(share, FEED_WINDOW_BYTES.least), FEED_WINDOW_BYTES.most);
