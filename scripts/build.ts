@@ -1,7 +1,7 @@
 /** `npm run build`: what the package publishes. The SDK, the command and the Worker, each as one file, and the SDK's types. */
 
 import { execFileSync } from "node:child_process";
-import { copyFileSync, rmSync } from "node:fs";
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type BuildOptions, build } from "esbuild";
 import { workerBuild } from "../src/cli/bundle.ts";
 
@@ -16,6 +16,7 @@ await Promise.all([
     platform: "neutral",
     target: "es2022",
     sourcemap: true,
+    keepNames: true,
   }),
   build({
     ...shared,
@@ -28,3 +29,7 @@ await Promise.all([
 ]);
 copyFileSync("src/cli/workerd.sh", "dist/cli/workerd.sh");
 execFileSync("tsc", ["--project", "scripts/tsconfig.types.json"], { stdio: "inherit" });
+
+// `await using` is in the SDK's types; who compiles for an older library must not trip over it.
+const types = "dist/client/index.d.ts";
+writeFileSync(types, `/// <reference lib="esnext.disposable" />\n${readFileSync(types, "utf8")}`);
