@@ -11,6 +11,7 @@ import { countRequests } from "./counters.ts";
 import { deleteRecordsRoutes } from "./delete-records.ts";
 import { answerError, errorResponse, quote } from "./errors.ts";
 import { healthRoutes } from "./health.ts";
+import { kafkaRoutes } from "./kafka.ts";
 import { metricsRoutes } from "./metrics.ts";
 import { offsetRoutes } from "./offsets.ts";
 import { addDocument } from "./openapi.ts";
@@ -41,6 +42,7 @@ export function createApp(): OpenAPIHono<HttpEnv> {
     producerRoutes,
     subscribeRoutes,
     ticketRoutes,
+    kafkaRoutes,
   ]) {
     app.route("/", routes);
   }

@@ -1,0 +1,34 @@
+/** GET /kafka: a WebSocket that carries the Kafka protocol, for `edgelog tunnel`. See docs/kafka.md. */
+
+import { parseHostsAndPorts } from "../kafka/brokers.ts";
+import { KAFKA_SUBPROTOCOL, serveKafkaWebSocket } from "../kafka/websocket.ts";
+import { EdgelogError } from "../model/errors.ts";
+import { newRoutes } from "./context.ts";
+
+export const kafkaRoutes = newRoutes();
+
+kafkaRoutes.get("/kafka", (c) => {
+  if (c.req.header("upgrade")?.toLowerCase() !== "websocket") {
+    throw new EdgelogError("UPGRADE_REQUIRED", "GET /kafka is a WebSocket; connect with `edgelog tunnel`.");
+  }
+  const advertised = parseHostsAndPorts(c.req.query("advertised") ?? "");
+  if (advertised.length === 0) {
+    throw new EdgelogError(
+      "INVALID_REQUEST",
+      "advertised: say where Kafka clients reach the tunnel, as host:port (several separated by commas are as many brokers).",
+    );
+  }
+  const { 0: client, 1: server } = new WebSocketPair();
+  const clientHost = c.req.header("cf-connecting-ip") ?? "";
+  const served = serveKafkaWebSocket(server, {
+    env: c.env,
+    principal: c.var.principal,
+    clientHost,
+    advertised,
+  });
+  c.executionCtx.waitUntil(served);
+  const offered = (c.req.header("sec-websocket-protocol") ?? "").split(",").map((name) => name.trim());
+  const headers = new Headers();
+  if (offered.includes(KAFKA_SUBPROTOCOL)) headers.set("sec-websocket-protocol", KAFKA_SUBPROTOCOL);
+  return new Response(null, { status: 101, webSocket: client, headers });
+});
