@@ -56,7 +56,7 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   try {
     const ports = [port, ...(acceptsTcp ? kafkaPorts : [])];
     const [httpPort = port, ...tcpPorts] = await claimPorts(host, ports);
-    const bindings = { ...withoutAccess(options.vars), ...access(rootToken) };
+    const bindings = { ...withoutAccess(options.vars), ...access(rootToken), ...virtualBrokers(tcpPorts) };
     const listeners = { host, httpPort, tcpPorts };
     const runtime = await startRuntime({ code, bindings, dataDir, listeners, quiet: options.quiet ?? false });
     let stopped: Promise<void> | undefined;
@@ -95,6 +95,11 @@ function access(rootToken: string | undefined): Record<string, string> {
 function withoutAccess(vars: Readonly<Record<string, string>> = {}): Record<string, string> {
   const { EDGELOG_OPEN: _open, EDGELOG_ROOT_TOKEN: _token, ...others } = vars;
   return others;
+}
+
+/** Several Kafka ports are as many brokers; each must be able to tell of the others. */
+function virtualBrokers(tcpPorts: readonly number[]): Record<string, string> {
+  return tcpPorts.length > 1 ? { EDGELOG_KAFKA_PORTS: tcpPorts.join(",") } : {};
 }
 
 interface RuntimeParts {
