@@ -1,7 +1,7 @@
 /** Which records go to which partition, in which batches. Pure: the same request on the same topic gives the same plan. */
 
 import { type BatchOptions, encodeBatch, encodedRecordBytes } from "../log/batch.ts";
-import { BATCH_HEADER_BYTES } from "../log/batch-header.ts";
+import { BATCH_HEADER_BYTES, type BatchHeader } from "../log/batch-header.ts";
 import type { CompressionName } from "../log/compression.ts";
 import { partitionForKey } from "../log/partitioner.ts";
 import type { NewRecord } from "../log/record.ts";
@@ -63,16 +63,11 @@ export function planProduce(
     const partition =
       asked ?? (record.key === null ? keyless : partitionForKey(record.key, topic.partitions));
     if (partition >= topic.partitions) {
-      throw refused(
-        failure(
-          "UNKNOWN_TOPIC_OR_PARTITION",
-          `topic ${topic.name} has ${topic.partitions} partition(s), no partition ${partition}`,
-        ),
-        index,
-      );
+      throw refused(noSuchPartition(topic, partition), index);
     }
     const bytes = encodedRecordBytes(record);
-    const problem = timestampProblem(record, configs, options.nowMs) ?? sizeProblem(record, bytes, configs);
+    const problem =
+      timestampProblem(record.timestamp, configs, options.nowMs) ?? sizeProblem(record, bytes, configs);
     if (problem !== undefined) throw refused(problem, index);
     const group = groups.get(partition);
     const last = group?.at(-1);
@@ -102,6 +97,22 @@ export function planProduce(
   return new Map([...groups].map(([partition, group]) => [partition, group.map(planned)]));
 }
 
+/** Why the topic does not take a raw batch, as far as that can be known before its leader is asked. */
+export function rawBatchProblem(topic: PlannedTopic, batch: BatchHeader, nowMs: number): Failure | undefined {
+  const configs = topicConfigs(topic.configs);
+  // No time (-1) is as good as now.
+  const times = [batch.baseTimestamp, batch.maxTimestamp].filter((timestamp) => timestamp >= 0);
+  const problem = times.map((timestamp) => timestampProblem(timestamp, configs, nowMs)).find(Boolean);
+  return problem ?? batchSizeProblem(batch.sizeInBytes, configs);
+}
+
+export function noSuchPartition({ name, partitions }: PlannedTopic, partition: number): Failure {
+  return failure(
+    "UNKNOWN_TOPIC_OR_PARTITION",
+    `topic ${name} has ${partitions} partition(s), no partition ${partition}`,
+  );
+}
+
 interface Group {
   readonly indexes: number[];
   /** At most what the batch will have. */
@@ -129,11 +140,7 @@ function batchSizeProblem(bytes: number, configs: TopicConfigs): Failure | undef
   return failure("RECORD_LIST_TOO_LARGE", `its ${bytes} bytes are more than segment.bytes, ${segmentBytes}`);
 }
 
-function timestampProblem(
-  { timestamp }: NewRecord,
-  configs: TopicConfigs,
-  nowMs: number,
-): Failure | undefined {
+function timestampProblem(timestamp: number, configs: TopicConfigs, nowMs: number): Failure | undefined {
   if (configs.messageTimestampType !== "CreateTime") return undefined;
   const aheadMs = timestamp - nowMs;
   if (aheadMs <= configs.messageTimestampAfterMaxMs && -aheadMs <= configs.messageTimestampBeforeMaxMs) {

@@ -16,7 +16,13 @@ import { bodyType, JSON_TYPE, NDJSON_TYPE, RECORD_BATCH_TYPE, readBody } from ".
 import { newRoutes } from "./context.ts";
 import { countProduced } from "./counters.ts";
 import { ErrorDetail, errorDetail, errorResponse, errorResponses, invalid } from "./errors.ts";
-import { type PlannedTopic, type ProducePlan, planProduce } from "./produce-plan.ts";
+import {
+  noSuchPartition,
+  type PlannedTopic,
+  type ProducePlan,
+  planProduce,
+  rawBatchProblem,
+} from "./produce-plan.ts";
 import { ProduceBody, ProduceQuery, type ProduceRequest, readProduceRequest } from "./produce-request.ts";
 import { HeaderValue, newRecord } from "./records-json.ts";
 import { documentedAnswer, json, Offset, TopicParams } from "./schemas.ts";
@@ -207,17 +213,18 @@ async function produceBatch(
   if (partition === undefined) throw invalid("A raw batch needs ?partition=.");
   const [other] = Object.keys(others);
   if (other !== undefined) throw invalid(`${other} does not go with a raw batch: the batch says it itself.`);
-  const { recordsCount, isTransactional } = unwrap(validateBatch(batch));
-  if (isTransactional) throw new EdgelogError("INVALID_TXN_STATE", "There are no transactions over HTTP.");
+  const header = unwrap(validateBatch(batch));
+  if (header.isTransactional)
+    throw new EdgelogError("INVALID_TXN_STATE", "There are no transactions over HTTP.");
   // The log itself trusts the CRC; but what cannot be decoded would stop every reader of JSON at this offset.
   for (const _ of decodeBatch(batch));
-  await withTopic(env, cluster, name, ({ partitions }) => {
-    if (partition < partitions) return;
-    throw new EdgelogError(
-      "UNKNOWN_TOPIC_OR_PARTITION",
-      `topic ${name} has ${partitions} partition(s), no partition ${partition}`,
-    );
+  const nowMs = Date.now();
+  await withTopic(env, cluster, name, (topic) => {
+    if (partition >= topic.partitions) throw EdgelogError.from(noSuchPartition(topic, partition));
+    const problem = rawBatchProblem(topic, header, nowMs);
+    if (problem !== undefined) throw EdgelogError.from(problem);
   });
+  const { recordsCount } = header;
   const { baseOffset } = unwrap(await appendOne(cluster, name, partition, batch, recordsCount));
   return streamed(offsetEntries(partition, baseOffset, Math.min(recordsCount, entriesMax)));
 }

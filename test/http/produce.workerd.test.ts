@@ -366,6 +366,9 @@ describe("a raw batch", () => {
     await refusal(send(topic, new Uint8Array([...batch("a"), 0])), 400);
     await refusal(send(topic, new Uint8Array()), 400);
     await refusal(send(topic, batch("a"), "?partition=1"), 404);
+    const future = encodeBatch([{ timestamp: Date.now() + 7_200_000, key: null, value: null }]);
+    expect(await refusal(send(topic, future), 400)).toBe("INVALID_TIMESTAMP");
+    expect(await refusal(send(topic, batch("x".repeat(1_048_588))), 413)).toBe("MESSAGE_TOO_LARGE");
     await refusal(request(`/v1/topics/${topic}`), 404);
   });
 
