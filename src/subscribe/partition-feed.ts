@@ -7,7 +7,7 @@ import type { LogBounds } from "../../durable-objects/partition/rpc.ts";
 import { EARLIEST_LOCAL_TIMESTAMP } from "../../durable-objects/partition/rpc.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import { batchHeaders } from "../log/batch-header.ts";
-import { errorRow, type Failure, failure, isFailure } from "../model/errors.ts";
+import { EdgelogError, errorRow, type Failure, failure, isFailure } from "../model/errors.ts";
 import { FEED_RETRIES_MAX, FEED_RETRY_MS } from "../model/limits.ts";
 import type { Topic } from "../model/topic.ts";
 import type { DataFrame } from "./frame.ts";
@@ -52,7 +52,12 @@ export async function* partitionFeed(
   const feed = new Feed(cluster, options);
   for (let failures = 0; ; failures++) {
     const before = feed.offset;
-    const problem = yield* feed.follow();
+    let problem: Problem | undefined;
+    try {
+      problem = yield* feed.follow();
+    } catch (error) {
+      problem = unexpected(error);
+    }
     if (signal.aborted) return;
     if (feed.offset > before) failures = 0;
     if (problem !== undefined && feed.moveToLogStart(problem)) continue;
@@ -159,6 +164,13 @@ class Feed {
 /** A topic that is gone does not come back, though the registry says that producers should look again. */
 function isFinal({ error }: Failure): boolean {
   return !errorRow(error).retriable || error === "UNKNOWN_TOPIC_ID" || error === "UNKNOWN_TOPIC_OR_PARTITION";
+}
+
+/** A batch that is torn, or a socket that breaks while it is used. */
+function unexpected(error: unknown): Failure {
+  if (error instanceof EdgelogError) return error.toFailure();
+  console.error("a partition could not be followed:", error);
+  return failure("UNKNOWN_SERVER_ERROR");
 }
 
 function problemOf({

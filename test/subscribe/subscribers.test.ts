@@ -381,6 +381,17 @@ describe("many subscribers", () => {
     expect(idle.some((socket) => socket.closed?.code === 4429)).toBe(true);
   });
 
+  it("beyond the most that a partition takes are refused", () => {
+    const partition = new Partition();
+    partition.subscribe();
+    for (let sockets = 1; sockets < 32_000; sockets++) partition.subscribers.accept(leaderNoticesRequest(1));
+    expect(partition.request({}).status).toBe(429);
+    const [first] = partition.sockets.all;
+    if (first === undefined) throw new Error("no socket");
+    partition.subscribers.close(first.socket);
+    expect(partition.request({}).status).toBe(200);
+  });
+
   it("who are closed give back what they held", () => {
     const budget = new UnsentBudget(1_024 * KiB);
     const partition = new Partition(budget);
