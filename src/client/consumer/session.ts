@@ -43,7 +43,6 @@ export class Session {
   #opened = false;
   #isEnded = false;
   #heardMs = Date.now();
-  #told: EdgelogError | undefined;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -60,7 +59,9 @@ export class Session {
     );
     socket.addEventListener("open", () => this.#open());
     socket.addEventListener("message", ({ data }) => this.#receive(data));
-    socket.addEventListener("close", ({ code, reason }) => this.#end(this.#reasonOf(code, reason), code));
+    socket.addEventListener("close", ({ code, reason }) =>
+      this.#end(closeReason(code, reason), code === CLOSE_RESUME),
+    );
     // A close that follows it says nothing more, and not every platform sends one.
     socket.addEventListener("error", (event) => this.#end(lost(errorText(event))));
   }
@@ -70,8 +71,8 @@ export class Session {
   }
 
   /** Closes the connection, which is of no more use for this reason. */
-  drop(reason: EdgelogError): void {
-    this.#end(reason);
+  drop(reason: EdgelogError, resume = false): void {
+    this.#end(reason, resume);
     try {
       this.#socket.close(1000);
     } catch {
@@ -114,25 +115,25 @@ export class Session {
     const message: ServerMessage | undefined | Failure = parseServerMessage(text);
     if (message === undefined) return;
     if (isFailure(message)) throw EdgelogError.from(message);
-    // The socket is closed after it.
-    if (message.type === "error") this.#told = new EdgelogError(message.error.code, message.error.message);
-    this.#options.onMessage(message);
+    // The server closes the socket after these; that can take seconds to arrive.
+    if (message.type === "error") this.drop(new EdgelogError(message.error.code, message.error.message));
+    else if (message.type === "resume")
+      this.drop(lost(`the position ${message.offset} has moved to R2`), true);
+    else this.#options.onMessage(message);
   }
 
-  /** An error message says it best, then the reason of the close. */
-  #reasonOf(code: number, reason: string): EdgelogError {
-    if (this.#told !== undefined) return this.#told;
-    if (isErrorName(reason)) return new EdgelogError(reason);
-    return lost(`the WebSocket was closed with code ${code}${reason === "" ? "" : ` (${reason})`}`);
-  }
-
-  #end(reason: EdgelogError, code?: number): void {
+  #end(reason: EdgelogError, resume = false): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
     clearTimeout(this.#connectTimer);
     clearInterval(this.#pingTimer);
-    this.#resolve({ opened: this.#opened, resume: code === CLOSE_RESUME, reason });
+    this.#resolve({ opened: this.#opened, resume, reason });
   }
+}
+
+function closeReason(code: number, reason: string): EdgelogError {
+  if (isErrorName(reason)) return new EdgelogError(reason);
+  return lost(`the WebSocket was closed with code ${code}${reason === "" ? "" : ` (${reason})`}`);
 }
 
 function lost(message: string): EdgelogError {

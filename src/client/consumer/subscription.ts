@@ -97,9 +97,9 @@ export class Subscription implements AsyncIterableIterator<ConsumedRecord, void,
     const end = follow ? Number.POSITIVE_INFINITY : this.#ends.get(partition);
     if (end === undefined) return;
     for (const record of decodeBatches(batches)) {
-      // Whole batches come; the first may begin before what was asked for.
+      // Whole batches come: the first may begin before what was asked for, the last may end after it.
       if (record.offset < from) continue;
-      if (record.offset >= end) break;
+      if (record.offset >= next || record.offset >= end) break;
       this.#positions.set(partition, record.offset + 1);
       yield new ConsumedRecord(topic, partition, record);
     }
