@@ -120,7 +120,7 @@ export class PartitionLeader {
   // ── appending ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async append(request: AppendRequest): Promise<AppendResult | Failure> {
-    const refused = this.isOpen ? await this.#catchUp(request) : await this.#open();
+    const refused = this.isOpen ? await this.#catchUp(request) : await this.open();
     if (refused !== undefined) return refused;
     const wrongEpoch = this.#epochProblem(request);
     if (wrongEpoch !== undefined) return wrongEpoch;
@@ -385,7 +385,9 @@ export class PartitionLeader {
     this.store.setSetting(TOPIC, JSON.stringify(topic));
   }
 
-  #open(): Promise<Failure | undefined> {
+  /** Registers a blank partition with the Controller and makes its tables; UNKNOWN_TOPIC_ID: the topic is gone. */
+  async open(): Promise<Failure | undefined> {
+    if (this.isOpen) return undefined;
     this.#opening ??= this.#openOnce().finally(() => {
       this.#opening = undefined;
     });

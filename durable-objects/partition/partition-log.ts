@@ -3,6 +3,7 @@ import type { Env } from "../../src/env.ts";
 import { type Failure, failure, isFailure } from "../../src/model/errors.ts";
 import { parsePartitionObjectName } from "../../src/model/ids.ts";
 import { ALARM_RETRY_MS } from "../../src/model/limits.ts";
+import { SUBSCRIBE_PATH } from "../../src/subscribe/leader-request.ts";
 import { refusal } from "../../src/subscribe/refusal.ts";
 import { partitionObjectPrefix } from "../../src/tier/segment-object.ts";
 import { CONTROLLER_NAME } from "../controller/rpc.ts";
@@ -97,8 +98,10 @@ export class PartitionLog extends DurableObject<Env> implements PartitionRpc {
   }
 
   /** WebSockets only: subscriptions and notices, see src/subscribe/leader-request.ts. */
-  override fetch(request: Request): Response {
-    const refused = this.#leader.confirmLeadership();
+  override async fetch(request: Request): Promise<Response> {
+    // A subscriber stays for long: only an opened partition is told when its topic is deleted.
+    const opens = new URL(request.url).pathname === SUBSCRIBE_PATH;
+    const refused = (opens ? await this.#leader.open() : undefined) ?? this.#leader.confirmLeadership();
     return refused === undefined ? this.#subscribers.accept(request) : refusal(refused);
   }
 
