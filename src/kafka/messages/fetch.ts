@@ -46,7 +46,7 @@ export const fetchApi = api({
         partitions: array(int32()),
       },
       "7+",
-    ),
+    ).or([]),
     rackId: string("11+").or("").ignorable(),
   },
   response: {
