@@ -1,0 +1,109 @@
+/** The platform as processes of their own, to be killed. */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { EVENT_MARK } from "./inspection.ts";
+
+const SERVE = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url).href);
+const SERVE_FAULTY = fileURLToPath(new URL("./serve-faulty.ts", import.meta.url).href);
+const LOG_LINES_KEPT = 40;
+
+export interface ServerOptions {
+  readonly dataDir: string;
+  /** Absent: the real `edgelog serve`. Else the Worker whose R2 fails and that tells what it is doing. */
+  readonly faults?: { readonly seed: number; readonly failures: number; readonly delayMsMax: number };
+  /** An event of the faulty Worker. */
+  readonly onEvent?: (event: string) => void;
+}
+
+export class Server {
+  /** Its URL; rejects if it ends before it listens. */
+  readonly ready: Promise<string>;
+  readonly #child: ChildProcess;
+  readonly #ended: Promise<void>;
+  readonly #log: string[] = [];
+  #killed = false;
+
+  constructor({ dataDir, faults, onEvent }: ServerOptions) {
+    const real = ["serve", "--port", "0", "--kafka-port", "0", "--data", dataDir, "--json"];
+    const args =
+      faults === undefined
+        ? [SERVE, ...real, "--auto-create-topics", "false"]
+        : [SERVE_FAULTY, dataDir, JSON.stringify(variables(faults))];
+    // A process group of its own, so that one signal kills node and workerd.
+    this.#child = spawn(process.execPath, args, { detached: true, stdio: ["ignore", "pipe", "pipe"] });
+    this.#ended = new Promise((resolve) => this.#child.once("exit", () => resolve()));
+    this.ready = this.#listen();
+    this.ready.catch(() => undefined);
+    void this.#follow(onEvent);
+  }
+
+  get wasKilled(): boolean {
+    return this.#killed;
+  }
+
+  /** Its last words. */
+  get log(): string {
+    return this.#log.join("\n");
+  }
+
+  /** SIGKILL to every process of the group. */
+  async kill(): Promise<void> {
+    this.#killed = true;
+    this.#signal("SIGKILL");
+    await this.#ended;
+  }
+
+  async stop(): Promise<void> {
+    this.#killed = true;
+    this.#child.kill("SIGTERM");
+    await this.#ended;
+  }
+
+  #signal(signal: NodeJS.Signals): void {
+    const { pid } = this.#child;
+    if (pid === undefined) return;
+    try {
+      process.kill(-pid, signal);
+    } catch (error) {
+      if (!(error instanceof Error && "code" in error && error.code === "ESRCH")) throw error;
+    }
+  }
+
+  async #listen(): Promise<string> {
+    if (this.#child.stdout !== null) {
+      for await (const line of createInterface(this.#child.stdout)) {
+        const { url } = JSON.parse(line);
+        return String(url);
+      }
+    }
+    await this.#ended;
+    throw new Error(`the platform did not start:\n${this.log}`);
+  }
+
+  async #follow(onEvent: ServerOptions["onEvent"]): Promise<void> {
+    if (this.#child.stderr === null) return;
+    for await (const line of createInterface(this.#child.stderr)) {
+      if (line.startsWith(EVENT_MARK)) {
+        onEvent?.(line.slice(EVENT_MARK.length));
+        continue;
+      }
+      this.#log.push(line);
+      if (this.#log.length > LOG_LINES_KEPT) this.#log.shift();
+    }
+  }
+}
+
+function variables({
+  seed,
+  failures,
+  delayMsMax,
+}: NonNullable<ServerOptions["faults"]>): Record<string, string> {
+  return {
+    EDGELOG_AUTO_CREATE_TOPICS: "false",
+    CRASH_SEED: String(seed),
+    CRASH_R2_FAILURES: String(failures),
+    CRASH_R2_DELAY_MS_MAX: String(delayMsMax),
+  };
+}
