@@ -15,13 +15,13 @@ export function zstdBomb(blocks: number): Uint8Array {
   return concat([0x28, 0xb5, 0x2f, 0xfd, 0, window2MiB], body);
 }
 
-/** A frame whose header asks for a window of 2^41 bytes. */
-export const zstdHugeWindow = new Uint8Array([0x28, 0xb5, 0x2f, 0xfd, 0, 31 << 3, 3, 0, 0x41, 0]);
+/** One byte, in a frame whose header asks for a window of 2^41 bytes. */
+export const zstdHugeWindow = new Uint8Array([0x28, 0xb5, 0x2f, 0xfd, 0, 31 << 3, 11, 0, 0, 0x41]);
 
 /** A frame whose header says that it holds 2^40 bytes. */
 export const zstdHugeContent = concat(
   [0x28, 0xb5, 0x2f, 0xfd, 0b1110_0000, 0, 0, 0, 0, 0, 1, 0, 0],
-  [3, 0, 0x41, 0],
+  [11, 0, 0, 0x41],
 );
 
 /** One block of matches, each 255 bytes for a byte. */

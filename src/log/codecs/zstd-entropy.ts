@@ -36,15 +36,16 @@ export class BackwardBits {
     return (three >>> (from & 7)) & mask;
   }
 
-  /** The next `count` bits, at most 32. */
+  /** The next `count` bits, at most 16. */
   read(count: number): number {
-    if (count > 16) {
-      const high = this.read(count - 16);
-      return high * 0x1_0000 + this.read(16);
-    }
     const value = this.peek(count);
     this.left -= count;
     return value;
+  }
+
+  /** The next `count` bits, at most 31. */
+  readLong(count: number): number {
+    return count <= 16 ? this.read(count) : (this.read(count - 16) << 16) | this.read(16);
   }
 }
 

@@ -23,14 +23,48 @@ interface SequenceCode {
   readonly predefined: FseTable;
 }
 
-const LITERAL_LENGTH_BITS = [
-  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 3, 3, 4, 6, 7, 8, 9, 10, 11, 12, 13, 14,
-  15, 16,
-];
-const MATCH_LENGTH_BITS = [
+const LITERAL_LENGTH_BITS = Uint8Array.of(
+  0,
+  0,
+  0,
+  0,
+  0,
+  0,
+  0,
+  0,
+  0,
+  0,
+  0,
+  0,
+  0,
+  0,
+  0,
+  0,
+  1,
+  1,
+  1,
+  1,
+  2,
+  2,
+  3,
+  3,
+  4,
+  6,
+  7,
+  8,
+  9,
+  10,
+  11,
+  12,
+  13,
+  14,
+  15,
+  16,
+);
+const MATCH_LENGTH_BITS = Uint8Array.of(
   ...Array<number>(32).fill(0),
   ...[1, 1, 1, 1, 2, 2, 3, 3, 4, 4, 5, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16],
-];
+);
 const LITERAL_LENGTH_BASES = basesOf(LITERAL_LENGTH_BITS, 0);
 const MATCH_LENGTH_BASES = basesOf(MATCH_LENGTH_BITS, 3);
 /** Offsets reach no further back than what may come out, 2^25 bytes. */
@@ -256,35 +290,36 @@ class FrameDecoder {
     if (lengthTable === undefined || offsetTable === undefined || matchTable === undefined) {
       throw malformed("zstd", "a table of sequences is missing");
     }
-    const blockStart = this.#length;
+    const { symbols: lengthSymbols, bits: lengthBits, bases: lengthBases } = lengthTable;
+    const { symbols: offsetSymbols, bits: offsetBits, bases: offsetBases } = offsetTable;
+    const { symbols: matchSymbols, bits: matchBits, bases: matchBases } = matchTable;
+    const blockEnd = this.#length + BLOCK_BYTES_MAX;
     let literal = 0;
     let lengthState = stream.read(lengthTable.accuracy);
     let offsetState = stream.read(offsetTable.accuracy);
     let matchState = stream.read(matchTable.accuracy);
-    for (let index = 0; index < count; index++) {
-      const offsetBits = offsetTable.symbols[offsetState] ?? 0;
-      if (offsetBits > OFFSET_BITS_MAX) throw malformed("zstd", "an offset reaches too far back");
-      const offsetValue = 2 ** offsetBits + stream.read(offsetBits);
-      const matchCode = matchTable.symbols[matchState] ?? 0;
+    for (let left = count; left > 0; left--) {
+      const offsetCode = offsetSymbols[offsetState] ?? 0;
+      if (offsetCode > OFFSET_BITS_MAX) throw malformed("zstd", "an offset reaches too far back");
+      const offsetValue = (1 << offsetCode) + stream.readLong(offsetCode);
+      const matchCode = matchSymbols[matchState] ?? 0;
       const match = (MATCH_LENGTH_BASES[matchCode] ?? 0) + stream.read(MATCH_LENGTH_BITS[matchCode] ?? 0);
-      const lengthCode = lengthTable.symbols[lengthState] ?? 0;
+      const lengthCode = lengthSymbols[lengthState] ?? 0;
       const length =
         (LITERAL_LENGTH_BASES[lengthCode] ?? 0) + stream.read(LITERAL_LENGTH_BITS[lengthCode] ?? 0);
-      if (index < count - 1) {
-        lengthState = (lengthTable.bases[lengthState] ?? 0) + stream.read(lengthTable.bits[lengthState] ?? 0);
-        matchState = (matchTable.bases[matchState] ?? 0) + stream.read(matchTable.bits[matchState] ?? 0);
-        offsetState = (offsetTable.bases[offsetState] ?? 0) + stream.read(offsetTable.bits[offsetState] ?? 0);
+      if (left > 1) {
+        lengthState = (lengthBases[lengthState] ?? 0) + stream.read(lengthBits[lengthState] ?? 0);
+        matchState = (matchBases[matchState] ?? 0) + stream.read(matchBits[matchState] ?? 0);
+        offsetState = (offsetBases[offsetState] ?? 0) + stream.read(offsetBits[offsetState] ?? 0);
       }
       if (stream.left < 0 || literal + length > literals) throw malformed("zstd", "sequences are cut short");
-      if (this.#length - blockStart + length + match > BLOCK_BYTES_MAX) {
-        throw malformed("zstd", "a block holds too much");
-      }
+      if (this.#length + length + match > blockEnd) throw malformed("zstd", "a block holds too much");
       this.#copyLiterals(literal, literal + length);
       literal += length;
       this.#copyMatch(this.#offsetOf(offsetValue, length), match);
     }
     if (stream.left !== 0) throw malformed("zstd", "sequences are not as many as they should be");
-    if (this.#length - blockStart + literals - literal > BLOCK_BYTES_MAX) {
+    if (this.#length + literals - literal > blockEnd) {
       throw malformed("zstd", "a block holds too much");
     }
     this.#copyLiterals(literal, literals);
@@ -330,12 +365,12 @@ class FrameDecoder {
   }
 }
 
-function basesOf(bits: readonly number[], first: number): number[] {
-  const bases: number[] = [];
+function basesOf(bits: Uint8Array, first: number): Int32Array {
+  const bases = new Int32Array(bits.length);
   let base = first;
-  for (const count of bits) {
-    bases.push(base);
-    base += 2 ** count;
+  for (const [code, count] of bits.entries()) {
+    bases[code] = base;
+    base += 1 << count;
   }
   return bases;
 }

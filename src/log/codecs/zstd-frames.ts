@@ -1,7 +1,6 @@
 /**
- * Walks Zstandard frames (RFC 8878, section 3) without decompressing them. A frame's header says how much memory its reader
- * has to take, so it is held against the bound first; and decoders differ in what they do after the first frame, so they
- * get one at a time.
+ * Walks Zstandard frames (RFC 8878, section 3) without decompressing them: what a frame's header says is held against
+ * the bound first, and decoders differ in what they do after the first frame, so they get one at a time.
  */
 
 import { malformed, tooMuchOutput } from "./problems.ts";
@@ -15,11 +14,13 @@ const SKIPPABLE_MAGIC = 0x184d_2a50;
 /** Producers write one; each costs its reader a start. */
 const FRAMES_MAX = 1_000;
 
-/** A frame that is whole and whose header asks for no more than its reader allows. */
+/** A frame that is whole and says that it holds no more than its reader allows. */
 export interface ZstdFrame {
   readonly bytes: Uint8Array;
   /** Where the first block begins. */
   readonly blocksStart: number;
+  /** What a reader keeps of what came before, unless it keeps the whole content anyway. */
+  readonly windowBytes: number;
   /** What the header says that it holds; undefined if it does not say. */
   readonly contentBytes: number | undefined;
   /** The most that its blocks can hold. */
@@ -28,8 +29,8 @@ export interface ZstdFrame {
 
 /**
  * Each frame that holds data.
- * @throws {EdgelogError} INVALID_RECORD: no frame, too many, cut short or reserved bits. MESSAGE_TOO_LARGE: its window or
- *   content is larger than `bytesMax`.
+ * @throws {EdgelogError} INVALID_RECORD: no frame, too many, cut short or reserved bits. MESSAGE_TOO_LARGE: it says
+ *   that it holds more than `bytesMax`.
  */
 export function* zstdFrames(bytes: Uint8Array, bytesMax: number): Generator<ZstdFrame, void, undefined> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -59,10 +60,11 @@ function frameAt(view: DataView, bytes: Uint8Array, start: number, bytesMax: num
   if ((descriptor & 0b1000) !== 0) throw malformed("zstd", "a reserved bit is set");
   if ((descriptor & 0b11) !== 0) throw malformed("zstd", "it needs a dictionary");
   let at = start + 5;
+  let windowBytes: number | undefined;
   if (!singleSegment) {
     const window = view.getUint8(at++);
     const base = 2 ** (10 + (window >>> 3));
-    if (base + (base / 8) * (window & 0b111) > bytesMax) throw tooMuchOutput();
+    windowBytes = base + (base / 8) * (window & 0b111);
   }
   let contentBytes: number | undefined;
   switch (descriptor >>> 6) {
@@ -95,5 +97,11 @@ function frameAt(view: DataView, bytes: Uint8Array, start: number, bytesMax: num
   }
   const end = at + (hasChecksum ? 4 : 0);
   if (end > bytes.length) throw malformed("zstd", "it is cut short");
-  return { bytes: bytes.subarray(start, end), blocksStart, contentBytes, contentBytesMax };
+  return {
+    bytes: bytes.subarray(start, end),
+    blocksStart,
+    windowBytes: windowBytes ?? contentBytes ?? 0,
+    contentBytes,
+    contentBytesMax,
+  };
 }

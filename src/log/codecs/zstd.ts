@@ -5,6 +5,8 @@ import { OutputPieces } from "./output-pieces.ts";
 import { decodeZstdFrame } from "./zstd-frame-decoder.ts";
 import { zstdFrames } from "./zstd-frames.ts";
 
+const NATIVE_WINDOW_BYTES_MAX = 8 * 1024 * 1024;
+
 /** undefined where the runtime cannot: only `node:zlib` compresses zstd. */
 export const zstd: ((bytes: Uint8Array) => Uint8Array) | undefined = nativeCompressor();
 
@@ -18,9 +20,13 @@ export function unzstd(bytes: Uint8Array, bytesMax: number): Uint8Array {
   const decompress = nativeZlib?.zstdDecompressSync;
   if (decompress === undefined) return unzstdPortable(bytes, bytesMax);
   const output = new OutputPieces(bytesMax);
-  // One frame at a time: the native function stops after the first.
   for (const frame of zstdFrames(bytes, bytesMax)) {
-    output.add(decompressNatively("zstd", decompress, frame.bytes, output.room));
+    // The native function takes the window's memory at once, up to 128 MiB at the highest levels.
+    const fits = frame.windowBytes <= NATIVE_WINDOW_BYTES_MAX;
+    const room = output.room;
+    output.add(
+      fits ? decompressNatively("zstd", decompress, frame.bytes, room) : decodeZstdFrame(frame, room),
+    );
   }
   return output.joined();
 }
