@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Platform, startPlatform } from "../../src/cli/platform.ts";
 import { fuzzHttp } from "./http.ts";
 
-const CASES = 2_000;
+const CASES = 1_000;
 
 let dataDir: string;
 let platform: Platform;

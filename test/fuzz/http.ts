@@ -1,5 +1,5 @@
 /**
- * Fuzzes every HTTP route of a running cluster.
+ * Fuzzes every HTTP route of a running cluster, and its subscriptions (socket.ts): a case in ten is one.
  *
  *     node test/fuzz/http.ts --cases 100000 --seed 1 --url http://127.0.0.1:8787 [--token t] [--lanes 8]
  *
@@ -18,6 +18,7 @@ import { judge } from "./oracle.ts";
 import { checkRecord, readJson } from "./oracle-partition.ts";
 import { jsonOf } from "./oracle-topics.ts";
 import { Random } from "./random.ts";
+import { fuzzSockets } from "./socket.ts";
 import { check, type FuzzAnswer, type FuzzRequest, type Verdict } from "./verdict.ts";
 
 export interface FuzzOptions {
@@ -277,19 +278,18 @@ if (import.meta.main) {
     },
   });
   const { url, token } = values;
-  const options = {
-    url,
-    cases: Number(values.cases),
-    seed: Number(values.seed),
-    lanes: Number(values.lanes),
-  };
-  console.log(`seed ${options.seed}: ${options.cases} cases at ${url}`);
+  const [cases, seed, lanes] = [Number(values.cases), Number(values.seed), Number(values.lanes)];
+  const cluster = { url, seed, lanes, ...(token !== undefined && { token }) };
+  console.log(`seed ${seed}: ${cases} cases at ${url}`);
   const begun = Date.now();
-  const { valid, invalid, records, statuses } = await fuzzHttp({
-    ...options,
-    ...(token !== undefined && { token }),
-  });
+  const sockets = Math.floor(cases / 10);
+  const { valid, invalid, records, statuses } = await fuzzHttp({ ...cluster, cases: cases - sockets });
   const byStatus = [...statuses].sort(([a], [b]) => a - b).map(([status, count]) => `${status}: ${count}`);
   console.log(`${valid} valid and ${invalid} invalid requests, ${records} records stored and read back`);
-  console.log(`${byStatus.join(", ")}; ${Math.round((Date.now() - begun) / 1_000)} s`);
+  console.log(byStatus.join(", "));
+  const subscriptions = await fuzzSockets({ ...cluster, cases: sockets });
+  console.log(
+    `${subscriptions.valid} valid and ${subscriptions.invalid} invalid subscriptions, ${subscriptions.records} records delivered`,
+  );
+  console.log(`${Math.round((Date.now() - begun) / 1_000)} s`);
 }
