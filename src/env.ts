@@ -1,16 +1,20 @@
 import type { Controller } from "../durable-objects/controller/controller.ts";
+import type { GroupCoordinator } from "../durable-objects/group/group-coordinator.ts";
 import type { PartitionLog } from "../durable-objects/partition/partition-log.ts";
 
 /** The bindings and variables of the Worker, as wrangler.toml declares them. */
 export interface Env {
   readonly CONTROLLER: DurableObjectNamespace<Controller>;
   readonly PARTITION: DurableObjectNamespace<PartitionLog>;
+  readonly GROUP: DurableObjectNamespace<GroupCoordinator>;
   /** The tiered segments. */
   readonly SEGMENTS: R2Bucket;
   /** `"true"`: producing to an unknown topic creates it. */
   readonly EDGELOG_AUTO_CREATE_TOPICS?: string;
   /** Partitions of a topic that does not say how many. */
   readonly EDGELOG_NUM_PARTITIONS?: string;
+  /** How long the first rebalance of an empty group waits for more members, in ms (Kafka's `group.initial.rebalance.delay.ms`). */
+  readonly EDGELOG_GROUP_INITIAL_REBALANCE_DELAY_MS?: string;
   /** host:port that Kafka clients are told to connect to; several, separated by commas, are as many brokers. */
   readonly EDGELOG_ADVERTISED_LISTENER?: string;
   /** The TCP ports that are open, separated by commas, where there are several: as many virtual brokers. */

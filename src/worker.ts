@@ -5,6 +5,7 @@ import { createApp } from "./http/app.ts";
 import { connectKafka } from "./kafka/tcp.ts";
 
 export { Controller } from "../durable-objects/controller/controller.ts";
+export { GroupCoordinator } from "../durable-objects/group/group-coordinator.ts";
 export { PartitionLog } from "../durable-objects/partition/partition-log.ts";
 
 const app = createApp();

@@ -8,6 +8,7 @@ import type { PartitionAddress } from "../../src/model/partition-address.ts";
 import { placementOf, type Topic } from "../../src/model/topic.ts";
 import type { Clock } from "../partition/storage.ts";
 import { ClusterSettings } from "./cluster-settings.ts";
+import { Groups } from "./groups.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { OpenedPartitions } from "./opened-partitions.ts";
 import type {
@@ -16,6 +17,7 @@ import type {
   ControllerRpc,
   CreateTopicRequest,
   IssuedTicket,
+  ListGroupsRequest,
   ListTopicsRequest,
   ProducerIdBlock,
 } from "./rpc.ts";
@@ -33,6 +35,7 @@ export class Controller extends DurableObject<Env> implements ControllerRpc {
   readonly #settings: ClusterSettings;
   readonly #topics: Topics;
   readonly #opened: OpenedPartitions;
+  readonly #groups: Groups;
   readonly #housekeeping: Housekeeping;
   readonly #tickets: Tickets;
 
@@ -46,6 +49,7 @@ export class Controller extends DurableObject<Env> implements ControllerRpc {
     this.#settings = new ClusterSettings(this.#storage);
     this.#topics = new Topics(this.#storage, this.#clock);
     this.#opened = new OpenedPartitions(this.#storage);
+    this.#groups = new Groups(this.#storage);
     this.#tickets = new Tickets(this.#storage, this.#clock);
     this.#housekeeping = new Housekeeping(this.#storage, this.#clock, this.#topics, this.#opened, {
       configure: (address, version) => inTime(this.#partition(address).configure(version)),
@@ -134,6 +138,30 @@ export class Controller extends DurableObject<Env> implements ControllerRpc {
 
   async openedPartitions(topicId: TopicId, after: number, limit: number): Promise<number[]> {
     return this.#opened.list(topicId, after, limit);
+  }
+
+  async topicsVersion(): Promise<number> {
+    return this.#topics.version();
+  }
+
+  async topicsNamed(names: readonly string[]): Promise<Topic[]> {
+    return this.#topics.named(names);
+  }
+
+  async existingTopics(ids: readonly TopicId[]): Promise<TopicId[]> {
+    return this.#topics.existing(ids);
+  }
+
+  async openGroup(groupId: string): Promise<void> {
+    this.#groups.open(groupId);
+  }
+
+  async closeGroup(groupId: string): Promise<void> {
+    this.#groups.close(groupId);
+  }
+
+  async listGroups(request: ListGroupsRequest): Promise<string[]> {
+    return this.#groups.list(request);
   }
 
   async allocateProducerIds(): Promise<ProducerIdBlock> {

@@ -25,6 +25,12 @@ export interface ListTopicsRequest {
   readonly limit?: number;
 }
 
+export interface ListGroupsRequest {
+  /** Ids that sort after this one. */
+  readonly after?: string;
+  readonly limit?: number;
+}
+
 export interface ProducerIdBlock {
   readonly first: number;
   readonly count: number;
@@ -61,7 +67,18 @@ export interface ControllerRpc {
   openPartition(identity: PartitionIdentity): Promise<Topic | Failure>;
   /** The partitions of a topic that have ever been written to, in order. */
   openedPartitions(topicId: TopicId, after: number, limit: number): Promise<number[]>;
+  /** Rises whenever a topic is created or deleted or gets more partitions: who has looked need not look again before. */
+  topicsVersion(): Promise<number>;
+  /** Those that exist, at most TOPICS_PER_LOOK_UP_MAX at once. */
+  topicsNamed(names: readonly string[]): Promise<Topic[]>;
+  /** Those of these ids that exist, at most TOPICS_PER_LOOK_UP_MAX at once. */
+  existingTopics(ids: readonly TopicId[]): Promise<TopicId[]>;
   allocateProducerIds(): Promise<ProducerIdBlock>;
+  /** A blank group records itself here before its first write. */
+  openGroup(groupId: string): Promise<void>;
+  closeGroup(groupId: string): Promise<void>;
+  /** Ids of groups, sorted. One that is just being made or deleted may turn out to be blank. */
+  listGroups(request: ListGroupsRequest): Promise<string[]>;
   issueTicket(): Promise<IssuedTicket | Failure>;
   /** True the first time within the ticket's life, whichever isolate asks. */
   redeemTicket(ticket: string): Promise<boolean>;

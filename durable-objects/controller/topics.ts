@@ -5,6 +5,7 @@ import {
   PARTITIONS_PER_TOPIC_MAX,
   TOPICS_MAX,
   TOPICS_PER_LIST_MAX,
+  TOPICS_PER_LOOK_UP_MAX,
 } from "../../src/model/limits.ts";
 import type { Topic } from "../../src/model/topic.ts";
 import {
@@ -54,6 +55,26 @@ export class Topics {
     return this.#storage
       .exec("SELECT * FROM topics WHERE name > ? ORDER BY name LIMIT ?", after, most)
       .map(topicOf);
+  }
+
+  /** Those that exist. */
+  named(names: readonly string[]): Topic[] {
+    return names
+      .slice(0, TOPICS_PER_LOOK_UP_MAX)
+      .flatMap((name) => this.#find("SELECT * FROM topics WHERE name = ?", name) ?? []);
+  }
+
+  /** Those that exist. */
+  existing(ids: readonly TopicId[]): TopicId[] {
+    return ids
+      .slice(0, TOPICS_PER_LOOK_UP_MAX)
+      .filter((id) => this.#storage.exec("SELECT 1 FROM topics WHERE id = ?", id).length > 0);
+  }
+
+  /** Rises with every topic that comes, goes or grows. */
+  version(): number {
+    const [row] = this.#storage.exec("SELECT value FROM settings WHERE name = 'topics_version'");
+    return row === undefined ? 0 : integer(row, "value");
   }
 
   count(): number {
@@ -124,11 +145,13 @@ export class Topics {
         `topic ${name} has ${topic.partitions} partition(s); ${total} would not be an increase`,
       );
     }
+    if (!validateOnly) this.#raiseVersion();
     return this.#next({ ...topic, partitions: total }, validateOnly);
   }
 
   /** From here on nobody finds the topic, neither by name nor by id. */
   remove(topic: Topic): void {
+    this.#raiseVersion();
     this.#storage.exec("DELETE FROM topics WHERE id = ?", topic.id);
   }
 
@@ -159,6 +182,7 @@ export class Topics {
   }
 
   #insert(topic: Topic): void {
+    this.#raiseVersion();
     this.#storage.exec(
       `INSERT INTO topics(id, name, version, partitions, configs, placements, created_at_ms)
        VALUES (?, ?, ?, ?, ?, ?, ?)`,
@@ -169,6 +193,12 @@ export class Topics {
       JSON.stringify(topic.configs),
       JSON.stringify(topic.placements),
       topic.createdAtMs,
+    );
+  }
+
+  #raiseVersion(): void {
+    this.#storage.exec(
+      "INSERT INTO settings VALUES ('topics_version', 1) ON CONFLICT DO UPDATE SET value = value + 1",
     );
   }
 

@@ -4,6 +4,7 @@ import type {
   ControllerRpc,
   CreateTopicRequest,
   IssuedTicket,
+  ListGroupsRequest,
   ListTopicsRequest,
   ProducerIdBlock,
 } from "../../durable-objects/controller/rpc.ts";
@@ -82,6 +83,31 @@ export class ControllerClient implements ControllerRpc {
     return unwrap(
       await this.#call("read", (controller) => controller.openedPartitions(topicId, after, limit)),
     );
+  }
+
+  async topicsVersion(): Promise<number> {
+    return unwrap(await this.#call("read", (controller) => controller.topicsVersion()));
+  }
+
+  async topicsNamed(names: readonly string[]): Promise<Topic[]> {
+    return unwrap(await this.#call("read", (controller) => controller.topicsNamed(names)));
+  }
+
+  async existingTopics(ids: readonly TopicId[]): Promise<TopicId[]> {
+    return unwrap(await this.#call("read", (controller) => controller.existingTopics(ids)));
+  }
+
+  /** These two, as all of the Controller's that can be repeated, are tried twice. */
+  async openGroup(groupId: string): Promise<void> {
+    unwrap(await this.#call("read", (controller) => controller.openGroup(groupId)));
+  }
+
+  async closeGroup(groupId: string): Promise<void> {
+    unwrap(await this.#call("read", (controller) => controller.closeGroup(groupId)));
+  }
+
+  async listGroups(request: ListGroupsRequest): Promise<string[]> {
+    return unwrap(await this.#call("read", (controller) => controller.listGroups(request)));
   }
 
   /** Tried twice like a read: a block that was given and never arrived is lost, and there are enough. */

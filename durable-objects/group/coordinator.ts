@@ -1,0 +1,381 @@
+/**
+ * The coordinator of one group: decides which kind of group it is, keeps its offsets, runs its timers. Every change is one
+ * synchronous transaction; what it answers is held by the platform's output gate until that is durable.
+ */
+
+import { type Failure, failure, isFailure } from "../../src/model/errors.ts";
+import type { TopicId } from "../../src/model/ids.ts";
+import {
+  ALARM_RETRY_MS,
+  OFFSET_MAX,
+  OFFSET_METADATA_CHARACTERS_MAX,
+  OFFSETS_PER_GROUP_MAX,
+} from "../../src/model/limits.ts";
+import type { Clock, LogStorage } from "../partition/storage.ts";
+import { ClassicGroup, type ClassicRecord } from "./classic/classic-group.ts";
+import { CommitQueue, type CommitResult } from "./commit-queue.ts";
+import { GroupStore } from "./group-store.ts";
+import { type ExpiryRule, Offsets } from "./offsets.ts";
+import { Registration } from "./registration.ts";
+import { commitProblem, groupIdProblem, joinProblem, leaveProblem, syncProblem } from "./requests.ts";
+import type {
+  CommitOffsetsRequest,
+  CommittedOffset,
+  CommittedPartition,
+  ConsumerGroupHeartbeatAnswer,
+  ConsumerGroupHeartbeatRequest,
+  DeletedPartition,
+  FetchOffsetsRequest,
+  GroupDescription,
+  GroupRpc,
+  GroupSummary,
+  HeartbeatRequest,
+  JoinGroupRequest,
+  JoinGroupResult,
+  LeavingMember,
+  LeftMember,
+  NamedTopicPartitions,
+  OffsetToCommit,
+  SyncedGroup,
+  SyncGroupRequest,
+} from "./rpc.ts";
+import { Sessions } from "./sessions.ts";
+import type { GroupContext, GroupSettings } from "./settings.ts";
+import { Timers } from "./timers.ts";
+
+const OFFSETS_TIMER = "offsets";
+const CLOSE_TIMER = "close";
+
+/** What the coordinator needs of the world around it. */
+export interface CoordinatorSurroundings {
+  readonly storage: LogStorage;
+  readonly clock: Clock;
+  readonly settings: GroupSettings;
+  newId(): string;
+  /** Tells the Controller that the group exists; can be repeated. */
+  openGroup(groupId: string): Promise<void>;
+  /** Tells it that it does not exist any more; can be repeated. */
+  closeGroup(groupId: string): Promise<void>;
+  /** Those of these topics that exist. */
+  existingTopics(topicIds: readonly TopicId[]): Promise<TopicId[]>;
+}
+
+export class Coordinator implements GroupRpc {
+  readonly groupId: string;
+  readonly timers: Timers;
+  readonly #around: CoordinatorSurroundings;
+  readonly #store: GroupStore;
+  readonly #offsets: Offsets;
+  readonly #commits: CommitQueue;
+  readonly #registration: Registration;
+  readonly #context: GroupContext;
+  #group: ClassicGroup | undefined;
+  /** Never less than there are. */
+  #offsetsAtMost = 0;
+
+  constructor(groupId: string, around: CoordinatorSurroundings) {
+    this.groupId = groupId;
+    this.#around = around;
+    const { storage, clock, settings } = around;
+    this.timers = new Timers((atMs) => storage.setAlarm(atMs));
+    this.#store = new GroupStore(storage);
+    this.#offsets = new Offsets(storage);
+    this.#commits = new CommitQueue(storage, (requests) => this.#writeCommits(requests));
+    this.#registration = new Registration(this.#store, {
+      open: () => around.openGroup(groupId),
+      close: () => around.closeGroup(groupId),
+      transaction: (closure) => storage.transactionSync(closure),
+    });
+    this.#context = {
+      store: this.#store,
+      timers: this.timers,
+      sessions: new Sessions(this.#store, this.timers, clock),
+      clock,
+      settings,
+      newId: around.newId,
+    };
+    if (this.#store.exists) storage.transactionSync(() => this.#restore());
+  }
+
+  #restore(): void {
+    if (this.#store.isClosing) this.timers.set(CLOSE_TIMER, this.#around.clock.now());
+    const stored = this.#store.group();
+    if (stored === undefined) return;
+    this.#group = new ClassicGroup(this.#context, storedGroup(stored));
+    this.#group.restore();
+    this.#offsetsAtMost = this.#offsets.count();
+    this.#scheduleOffsets();
+  }
+
+  // ── classic ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async joinGroup(request: JoinGroupRequest): Promise<JoinGroupResult> {
+    const { memberId, rebalanceTimeoutMs, sessionTimeoutMs } = request;
+    const problem = this.#idProblem() ?? joinProblem(request);
+    if (problem !== undefined) return { ...problem, memberId };
+    // A member that is known belongs to a group that exists.
+    if (memberId !== "" && this.#group === undefined)
+      return { ...this.#noGroup("UNKNOWN_MEMBER_ID"), memberId };
+    while (!this.#registration.isOpen) await this.#registration.open(this.groupId);
+    return this.#change(() =>
+      this.#classicGroup().join({
+        ...request,
+        rebalanceTimeoutMs: rebalanceTimeoutMs < 0 ? sessionTimeoutMs : rebalanceTimeoutMs,
+      }),
+    );
+  }
+
+  async syncGroup(request: SyncGroupRequest): Promise<SyncedGroup | Failure> {
+    const problem = this.#idProblem() ?? syncProblem(request);
+    if (problem !== undefined) return problem;
+    return this.#change(() => this.#group?.sync(request) ?? this.#noGroup("UNKNOWN_MEMBER_ID"));
+  }
+
+  async heartbeat(request: HeartbeatRequest): Promise<Failure | null> {
+    const problem = this.#idProblem();
+    if (problem !== undefined) return problem;
+    const group = this.#group;
+    return this.#change(() =>
+      group === undefined ? this.#noGroup("UNKNOWN_MEMBER_ID") : group.heartbeat(request),
+    );
+  }
+
+  async leaveGroup(members: readonly LeavingMember[]): Promise<LeftMember[] | Failure> {
+    const problem = this.#idProblem() ?? leaveProblem(members);
+    if (problem !== undefined) return problem;
+    return this.#change(
+      () =>
+        this.#group?.leave(members) ??
+        members.map((member) => ({ ...member, error: "UNKNOWN_MEMBER_ID" as const })),
+    );
+  }
+
+  // ── consumer (KIP-848) ─────────────────────────────────────────────────────────────────────────────────────────────
+
+  async consumerGroupHeartbeat(
+    _request: ConsumerGroupHeartbeatRequest,
+  ): Promise<ConsumerGroupHeartbeatAnswer | Failure> {
+    return failure(
+      "UNSUPPORTED_VERSION",
+      "groups whose assignments are made by the coordinator are not built yet",
+    );
+  }
+
+  // ── describing, deleting ───────────────────────────────────────────────────────────────────────────────────────────
+
+  async summary(): Promise<GroupSummary | Failure> {
+    const description = await this.describe();
+    if (isFailure(description)) return description;
+    const { type, state, protocolType } = description;
+    return { type, state, protocolType };
+  }
+
+  async describe(): Promise<GroupDescription | Failure> {
+    const problem = this.#idProblem();
+    if (problem !== undefined) return problem;
+    this.#store.confirmUniqueness();
+    return this.#group?.describe() ?? this.#noGroup("GROUP_ID_NOT_FOUND");
+  }
+
+  async deleteGroup(): Promise<Failure | null> {
+    const problem = this.#idProblem();
+    if (problem !== undefined) return problem;
+    const refused = this.#change(() => {
+      if (this.#group === undefined) return this.#noGroup("GROUP_ID_NOT_FOUND");
+      if (!this.#group.isEmpty) return failure("NON_EMPTY_GROUP", "the group has members; stop them first");
+      this.#remove();
+      return null;
+    });
+    if (refused === null) await this.#close();
+    return refused;
+  }
+
+  /** Everything but that the Controller is still to be told. */
+  #remove(): void {
+    this.#group = undefined;
+    this.#store.saveGroup(undefined);
+    this.#offsets.clear();
+    this.#offsetsAtMost = 0;
+    this.timers.cancel(OFFSETS_TIMER);
+    this.#store.setClosing(true);
+    this.timers.set(CLOSE_TIMER, this.#around.clock.now() + ALARM_RETRY_MS.first);
+  }
+
+  async #close(): Promise<void> {
+    const isClosed = await this.#registration.close();
+    if (isClosed) this.timers.cancel(CLOSE_TIMER);
+    else this.timers.set(CLOSE_TIMER, this.#around.clock.now() + ALARM_RETRY_MS.most);
+  }
+
+  // ── offsets ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async commitOffsets(request: CommitOffsetsRequest): Promise<CommitResult> {
+    const problem = this.#idProblem() ?? commitProblem(request);
+    if (problem !== undefined) return problem;
+    if (this.#group === undefined && request.generation >= 0) {
+      return this.#noGroup(request.knowsMemberEpochs ? "GROUP_ID_NOT_FOUND" : "ILLEGAL_GENERATION");
+    }
+    while (!this.#registration.isOpen) await this.#registration.open(this.groupId);
+    return this.#commits.add(request);
+  }
+
+  #writeCommits(requests: readonly CommitOffsetsRequest[]): CommitResult[] {
+    return this.#around.storage.transactionSync(() => {
+      const results = requests.map((request) => this.#commit(request));
+      this.#group?.flush();
+      return results;
+    });
+  }
+
+  #commit(request: CommitOffsetsRequest): CommitResult {
+    // Offsets without a group make a group that only holds offsets.
+    const group = this.#classicGroup();
+    const problem = group.commitProblem(request);
+    if (problem !== undefined) return problem;
+    const nowMs = this.#around.clock.now();
+    const expiresAtMs = request.retentionMs === undefined ? null : nowMs + request.retentionMs;
+    const results = request.offsets.map((offset) => {
+      const error = this.#offsetError(offset);
+      if (error === null) this.#offsets.commit(offset, nowMs, expiresAtMs);
+      return { topicId: offset.topicId, partition: offset.partition, error };
+    });
+    if (expiresAtMs !== null || !this.timers.isSet(OFFSETS_TIMER)) this.#scheduleOffsets();
+    return results;
+  }
+
+  #offsetError({ offset, metadata }: OffsetToCommit): CommittedPartition["error"] {
+    if (metadata.length > OFFSET_METADATA_CHARACTERS_MAX) return "OFFSET_METADATA_TOO_LARGE";
+    if (!Number.isInteger(offset) || Math.abs(offset) > OFFSET_MAX) return "INVALID_REQUEST";
+    if (this.#offsetsAtMost >= OFFSETS_PER_GROUP_MAX) this.#offsetsAtMost = this.#offsets.count();
+    if (this.#offsetsAtMost >= OFFSETS_PER_GROUP_MAX) return "INVALID_COMMIT_OFFSET_SIZE";
+    this.#offsetsAtMost++;
+    return null;
+  }
+
+  async fetchOffsets({ topics }: FetchOffsetsRequest): Promise<CommittedOffset[] | Failure> {
+    const problem = this.#idProblem();
+    if (problem !== undefined) return problem;
+    this.#commits.flush();
+    if (this.#group === undefined) return [];
+    this.#store.confirmUniqueness();
+    if (topics === null) await this.#forgetDeletedTopics();
+    return this.#group.fetchProblem() ?? this.#offsets.fetch(topics);
+  }
+
+  async deleteOffsets(topics: readonly NamedTopicPartitions[]): Promise<DeletedPartition[] | Failure> {
+    const problem = this.#idProblem();
+    if (problem !== undefined) return problem;
+    return this.#change(() => {
+      const group = this.#group;
+      if (group === undefined) return this.#noGroup("GROUP_ID_NOT_FOUND");
+      if (!group.mayDeleteOffsets) {
+        return failure("NON_EMPTY_GROUP", "the group has members that are not consumers; stop them first");
+      }
+      return topics.flatMap(({ topicId, topic, partitions }) => {
+        const error = group.isSubscribedTo(topic) ? ("GROUP_SUBSCRIBED_TO_TOPIC" as const) : null;
+        return partitions.map((partition) => {
+          if (error === null) this.#offsets.delete(topicId, partition);
+          return { topicId, partition, error };
+        });
+      });
+    });
+  }
+
+  async forgetTopics(topicIds: readonly TopicId[]): Promise<void> {
+    if (this.#group === undefined) return;
+    this.#change(() => {
+      for (const topicId of topicIds) this.#offsets.forgetTopic(topicId);
+    });
+  }
+
+  /** Topics are deleted without asking the groups: who is about to show all offsets asks which topics are left. */
+  async #forgetDeletedTopics(): Promise<void> {
+    const topicIds = this.#offsets.topics().map(({ topicId }) => topicId);
+    if (topicIds.length === 0) return;
+    try {
+      const existing = new Set(await this.#around.existingTopics(topicIds));
+      await this.forgetTopics(topicIds.filter((topicId) => !existing.has(topicId)));
+    } catch (error) {
+      console.warn("which topics are deleted could not be asked, the next time will do:", error);
+    }
+  }
+
+  #expireOffsets(): void {
+    const group = this.#group;
+    if (group === undefined) return;
+    this.#offsets.expire(this.#around.clock.now(), this.#expiryRule());
+    if (group.isEmpty && this.#offsets.count() === 0) this.#remove();
+    else this.#scheduleOffsets();
+  }
+
+  /** Never sooner than the check interval: an empty group without offsets stays for so long, too. */
+  #scheduleOffsets(): void {
+    const group = this.#group;
+    if (group === undefined) return;
+    const { offsetsRetentionCheckMs, offsetsRetentionMs } = this.#around.settings;
+    const nowMs = this.#around.clock.now();
+    const soonestMs = nowMs + offsetsRetentionCheckMs;
+    const nextMs =
+      this.#offsets.nextExpiryMs(this.#expiryRule()) ??
+      (group.isEmpty ? soonestMs : nowMs + offsetsRetentionMs);
+    this.timers.set(OFFSETS_TIMER, Math.max(nextMs, soonestMs));
+  }
+
+  #expiryRule(): ExpiryRule | undefined {
+    const from = this.#group?.offsetsExpireFrom;
+    if (from === undefined) return undefined;
+    return {
+      fromMs: from === "commit" ? undefined : from,
+      retentionMs: this.#around.settings.offsetsRetentionMs,
+      isKept: (topic) => this.#group?.isSubscribedTo(topic) ?? false,
+    };
+  }
+
+  // ── time ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The alarm: does what is due. Whoever calls it arms the timers again. */
+  async runDue(): Promise<void> {
+    let isClosing = false;
+    this.#change(() => {
+      for (;;) {
+        const timer = this.timers.takeDue(this.#around.clock.now());
+        if (timer === undefined) return;
+        if (timer === OFFSETS_TIMER) this.#expireOffsets();
+        else if (timer === CLOSE_TIMER) isClosing = true;
+        else this.#group?.timeIsUp(timer);
+      }
+    });
+    if (isClosing) await this.#close();
+  }
+
+  // ── changes ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #change<T>(change: () => T): T {
+    this.#commits.flush();
+    return this.#around.storage.transactionSync(() => {
+      const wasEmpty = this.#group?.isEmpty ?? false;
+      const result = change();
+      this.#group?.flush();
+      if (this.#group?.isEmpty === true && !wasEmpty) this.#scheduleOffsets();
+      return result;
+    });
+  }
+
+  #classicGroup(): ClassicGroup {
+    this.#group ??= ClassicGroup.create(this.#context);
+    return this.#group;
+  }
+
+  #noGroup(error: "UNKNOWN_MEMBER_ID" | "GROUP_ID_NOT_FOUND" | "ILLEGAL_GENERATION"): Failure {
+    return failure(error, `there is no group ${JSON.stringify(this.groupId)}`);
+  }
+
+  #idProblem(): Failure | undefined {
+    return groupIdProblem(this.groupId);
+  }
+}
+
+/** As the groups wrote it. */
+function storedGroup(json: string): ClassicRecord {
+  return JSON.parse(json);
+}

@@ -1,0 +1,146 @@
+import { DurableObject } from "cloudflare:workers";
+import type { Env } from "../../src/env.ts";
+import type { Failure } from "../../src/model/errors.ts";
+import { newTopicId, type TopicId } from "../../src/model/ids.ts";
+import {
+  ALARM_RETRY_MS,
+  CONSUMER_GROUP_HEARTBEAT_INTERVAL_MS,
+  CONSUMER_GROUP_SESSION_TIMEOUT_MS,
+  GROUP_INITIAL_REBALANCE_DELAY_MS_DEFAULT,
+  GROUP_MEMBERS_MAX,
+  OFFSETS_RETENTION_CHECK_MS,
+  OFFSETS_RETENTION_MS,
+} from "../../src/model/limits.ts";
+import { CONTROLLER_NAME } from "../controller/rpc.ts";
+import { platformStorage } from "../partition/platform-storage.ts";
+import type { Clock } from "../partition/storage.ts";
+import { Coordinator } from "./coordinator.ts";
+import { GroupStore } from "./group-store.ts";
+import type {
+  CommitOffsetsRequest,
+  CommittedOffset,
+  CommittedPartition,
+  ConsumerGroupHeartbeatAnswer,
+  ConsumerGroupHeartbeatRequest,
+  DeletedPartition,
+  FetchOffsetsRequest,
+  GroupDescription,
+  GroupRpc,
+  GroupSummary,
+  HeartbeatRequest,
+  JoinGroupRequest,
+  JoinGroupResult,
+  LeavingMember,
+  LeftMember,
+  NamedTopicPartitions,
+  SyncedGroup,
+  SyncGroupRequest,
+} from "./rpc.ts";
+import type { GroupSettings } from "./settings.ts";
+
+const CLOCK: Clock = { now: () => Date.now() };
+
+/**
+ * The Durable Object of one group, under the group's id. A thin shell: RPC methods and the alarm over plain classes.
+ */
+export class GroupCoordinator extends DurableObject<Env> implements GroupRpc {
+  readonly #coordinator: Coordinator;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    const storage = platformStorage(ctx);
+    const groupId = ctx.id.name ?? new GroupStore(storage).name() ?? "";
+    const controller = () => env.CONTROLLER.get(env.CONTROLLER.idFromName(CONTROLLER_NAME));
+    this.#coordinator = new Coordinator(groupId, {
+      storage,
+      clock: CLOCK,
+      settings: settingsFrom(env),
+      newId: newTopicId,
+      openGroup: (opened) => controller().openGroup(opened),
+      closeGroup: (closed) => controller().closeGroup(closed),
+      existingTopics: (topicIds) => controller().existingTopics(topicIds),
+    });
+    // A run that was due when the object died is due still.
+    void ctx.blockConcurrencyWhile(async () => {
+      this.#coordinator.timers.rearm(await ctx.storage.getAlarm());
+    });
+  }
+
+  joinGroup(request: JoinGroupRequest): Promise<JoinGroupResult> {
+    return this.#coordinator.joinGroup(request);
+  }
+
+  syncGroup(request: SyncGroupRequest): Promise<SyncedGroup | Failure> {
+    return this.#coordinator.syncGroup(request);
+  }
+
+  heartbeat(request: HeartbeatRequest): Promise<Failure | null> {
+    return this.#coordinator.heartbeat(request);
+  }
+
+  leaveGroup(members: readonly LeavingMember[]): Promise<LeftMember[] | Failure> {
+    return this.#coordinator.leaveGroup(members);
+  }
+
+  consumerGroupHeartbeat(
+    request: ConsumerGroupHeartbeatRequest,
+  ): Promise<ConsumerGroupHeartbeatAnswer | Failure> {
+    return this.#coordinator.consumerGroupHeartbeat(request);
+  }
+
+  summary(): Promise<GroupSummary | Failure> {
+    return this.#coordinator.summary();
+  }
+
+  describe(): Promise<GroupDescription | Failure> {
+    return this.#coordinator.describe();
+  }
+
+  commitOffsets(request: CommitOffsetsRequest): Promise<CommittedPartition[] | Failure> {
+    return this.#coordinator.commitOffsets(request);
+  }
+
+  fetchOffsets(request: FetchOffsetsRequest): Promise<CommittedOffset[] | Failure> {
+    return this.#coordinator.fetchOffsets(request);
+  }
+
+  deleteOffsets(topics: readonly NamedTopicPartitions[]): Promise<DeletedPartition[] | Failure> {
+    return this.#coordinator.deleteOffsets(topics);
+  }
+
+  deleteGroup(): Promise<Failure | null> {
+    return this.#coordinator.deleteGroup();
+  }
+
+  forgetTopics(topicIds: readonly TopicId[]): Promise<void> {
+    return this.#coordinator.forgetTopics(topicIds);
+  }
+
+  /** Never throws: the platform gives up an alarm that has failed six times. */
+  override async alarm(): Promise<void> {
+    const retryAtMs = CLOCK.now() + ALARM_RETRY_MS.most;
+    void this.ctx.storage.setAlarm(retryAtMs);
+    try {
+      await this.#coordinator.runDue();
+    } catch (error) {
+      console.error(`group ${this.#coordinator.groupId}: timers will be looked at again:`, error);
+      return;
+    }
+    const nextMs = this.#coordinator.timers.nextAtMs;
+    if (nextMs === undefined) void this.ctx.storage.deleteAlarm();
+    this.#coordinator.timers.rearm(null);
+  }
+}
+
+function settingsFrom(env: Env): GroupSettings {
+  const delayMs = Number(env.EDGELOG_GROUP_INITIAL_REBALANCE_DELAY_MS ?? "");
+  const hasDelay = env.EDGELOG_GROUP_INITIAL_REBALANCE_DELAY_MS !== undefined && delayMs >= 0;
+  return {
+    initialRebalanceDelayMs: hasDelay ? delayMs : GROUP_INITIAL_REBALANCE_DELAY_MS_DEFAULT,
+    membersMax: GROUP_MEMBERS_MAX,
+    consumerSessionTimeoutMs: CONSUMER_GROUP_SESSION_TIMEOUT_MS,
+    consumerHeartbeatIntervalMs: CONSUMER_GROUP_HEARTBEAT_INTERVAL_MS,
+    offsetsRetentionMs: OFFSETS_RETENTION_MS,
+    offsetsRetentionCheckMs: OFFSETS_RETENTION_CHECK_MS,
+  };
+}

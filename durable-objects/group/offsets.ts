@@ -1,0 +1,131 @@
+/** The committed offsets of a group: a row each, and SQLite their only memory. */
+
+import type { TopicId } from "../../src/model/ids.ts";
+import { integer, type LogStorage, type SqlRow, type SqlValue, text } from "../partition/storage.ts";
+import type { CommittedOffset, OffsetToCommit, TopicPartitions } from "./rpc.ts";
+
+/** When offsets expire that have no time of their own. */
+export interface ExpiryRule {
+  /** The retention counts from here, in ms; undefined: from each commit. */
+  readonly fromMs: number | undefined;
+  readonly retentionMs: number;
+  /** Of topics that the group is subscribed to they are kept. */
+  isKept(topic: string): boolean;
+}
+
+export class Offsets {
+  readonly #storage: LogStorage;
+  /** Topics whose name is stored. */
+  #named = new Set<TopicId>();
+
+  constructor(storage: LogStorage) {
+    this.#storage = storage;
+  }
+
+  commit(offset: OffsetToCommit, nowMs: number, expiresAtMs: number | null): void {
+    if (!this.#named.has(offset.topicId)) {
+      this.#exec("INSERT INTO topics VALUES (?, ?) ON CONFLICT DO NOTHING", offset.topicId, offset.topic);
+      this.#named.add(offset.topicId);
+    }
+    this.#exec(
+      "INSERT OR REPLACE INTO offsets VALUES (?, ?, ?, ?, ?, ?, ?)",
+      offset.topicId,
+      offset.partition,
+      offset.offset,
+      offset.leaderEpoch,
+      offset.metadata,
+      nowMs,
+      expiresAtMs,
+    );
+  }
+
+  /** null: all. Sorted by topic and partition. */
+  fetch(topics: readonly TopicPartitions[] | null): CommittedOffset[] {
+    const selection = "SELECT * FROM offsets JOIN topics USING (topic_id)";
+    if (topics === null)
+      return this.#exec(`${selection} ORDER BY topic_id, partition`).map(committedOffsetOf);
+    return topics.flatMap(({ topicId, partitions }) =>
+      partitions.flatMap((partition) =>
+        this.#exec(`${selection} WHERE topic_id = ? AND partition = ?`, topicId, partition).map(
+          committedOffsetOf,
+        ),
+      ),
+    );
+  }
+
+  count(): number {
+    const [row = {}] = this.#exec("SELECT count(*) AS offsets FROM offsets");
+    return integer(row, "offsets");
+  }
+
+  topics(): { topicId: TopicId; topic: string }[] {
+    return this.#exec("SELECT topic_id, name FROM topics ORDER BY topic_id").map((row) => ({
+      topicId: text(row, "topic_id"),
+      topic: text(row, "name"),
+    }));
+  }
+
+  delete(topicId: TopicId, partition: number): void {
+    this.#exec("DELETE FROM offsets WHERE topic_id = ? AND partition = ?", topicId, partition);
+  }
+
+  forgetTopic(topicId: TopicId): void {
+    this.#exec("DELETE FROM offsets WHERE topic_id = ?", topicId);
+    this.#exec("DELETE FROM topics WHERE topic_id = ?", topicId);
+    this.#named.delete(topicId);
+  }
+
+  /** Removes what has expired; without a rule, only what has a time of its own. */
+  expire(nowMs: number, rule: ExpiryRule | undefined): void {
+    for (const { topicId, topic } of this.topics()) {
+      if (rule?.isKept(topic) === true) continue;
+      this.#exec("DELETE FROM offsets WHERE topic_id = ? AND expires_at_ms <= ?", topicId, nowMs);
+      if (rule === undefined) continue;
+      this.#exec(
+        "DELETE FROM offsets WHERE topic_id = ? AND expires_at_ms IS NULL AND coalesce(?, committed_at_ms) <= ?",
+        topicId,
+        rule.fromMs ?? null,
+        nowMs - rule.retentionMs,
+      );
+    }
+  }
+
+  /** When the next of them expires, or undefined if none does. */
+  nextExpiryMs(rule: ExpiryRule | undefined): number | undefined {
+    let next = Number.POSITIVE_INFINITY;
+    for (const { topicId, topic } of this.topics()) {
+      if (rule?.isKept(topic) === true) continue;
+      const [row = {}] = this.#exec(
+        `SELECT min(expires_at_ms) AS own, min(iif(expires_at_ms IS NULL, committed_at_ms, NULL)) AS committed
+         FROM offsets WHERE topic_id = ?`,
+        topicId,
+      );
+      if (row.own !== null) next = Math.min(next, integer(row, "own"));
+      if (row.committed === null || rule === undefined) continue;
+      next = Math.min(next, (rule.fromMs ?? integer(row, "committed")) + rule.retentionMs);
+    }
+    return next === Number.POSITIVE_INFINITY ? undefined : next;
+  }
+
+  clear(): void {
+    this.#exec("DELETE FROM offsets");
+    this.#exec("DELETE FROM topics");
+    this.#named = new Set();
+  }
+
+  #exec(query: string, ...bindings: SqlValue[]): SqlRow[] {
+    return this.#storage.exec(query, ...bindings);
+  }
+}
+
+function committedOffsetOf(row: SqlRow): CommittedOffset {
+  return {
+    topicId: text(row, "topic_id"),
+    topic: text(row, "name"),
+    partition: integer(row, "partition"),
+    offset: integer(row, "committed_offset"),
+    leaderEpoch: integer(row, "leader_epoch"),
+    metadata: text(row, "metadata"),
+    committedAtMs: integer(row, "committed_at_ms"),
+  };
+}
