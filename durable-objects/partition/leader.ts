@@ -283,7 +283,10 @@ export class PartitionLeader {
     const timestampMs = request.timestamp === MAX_TIMESTAMP ? this.log.maxTimestamp() : request.timestamp;
     if (timestampMs < 0) return at(-1);
     const found = this.log.findTimestamp(timestampMs);
-    return found.kind === "none" ? at(-1) : { ...found, timestampMs, leaderEpoch };
+    if (found.kind === "none") return at(-1);
+    return found.kind === "batch"
+      ? { ...found, logStartOffset: this.log.logStartOffset, timestampMs, leaderEpoch }
+      : { ...found, timestampMs, leaderEpoch };
   }
 
   async offsetForLeaderEpoch(

@@ -89,6 +89,8 @@ export type ListOffsetsResult =
   | {
       readonly kind: "batch";
       readonly batch: Uint8Array;
+      /** It may lie within the batch. */
+      readonly logStartOffset: number;
       /** What to look for: the time asked for, or the log's largest for MAX_TIMESTAMP. */
       readonly timestampMs: number;
       readonly leaderEpoch: number;

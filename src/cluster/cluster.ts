@@ -270,12 +270,12 @@ export class Cluster {
     const { leaderEpoch } = found;
     if (found.kind === "offset") return { offset: found.offset, timestamp: found.timestamp, leaderEpoch };
     const record = await remoteReads.run(0, async () => {
-      if (found.kind === "batch") return findByTimestamp(found.batch, found.timestampMs);
+      if (found.kind === "batch") {
+        return keptByTimestamp(found.batch, found.timestampMs, found.logStartOffset);
+      }
       const batch = await readBatchOfTimestamp(this.#env.SEGMENTS, found.range, found.timestampMs);
       if (batch === undefined) return missing(found.range);
-      const record = batch.length === 0 ? undefined : findByTimestamp(batch, found.timestampMs);
-      // DeleteRecords may have moved the log start into the batch.
-      return record && { ...record, offset: Math.max(record.offset, found.range.offset) };
+      return batch.length === 0 ? undefined : keptByTimestamp(batch, found.timestampMs, found.range.offset);
     });
     if (record === undefined) return { offset: -1, timestamp: -1, leaderEpoch };
     return "offset" in record ? { ...record, leaderEpoch } : record;
@@ -335,6 +335,21 @@ export class Cluster {
       }
     });
   }
+}
+
+/**
+ * DeleteRecords may have moved the log start into the batch. If only deleted records of it are young enough, the log
+ * start is the answer: early, but never out of range.
+ */
+function keptByTimestamp(
+  batch: Uint8Array,
+  timestampMs: number,
+  logStartOffset: number,
+): { offset: number; timestamp: number } | undefined {
+  const kept = findByTimestamp(batch, timestampMs, logStartOffset);
+  if (kept !== undefined) return kept;
+  const deleted = findByTimestamp(batch, timestampMs);
+  return deleted && { ...deleted, offset: logStartOffset };
 }
 
 type Missing = Failure & { readonly missing: true };

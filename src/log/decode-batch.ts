@@ -60,17 +60,19 @@ export function* decodeBatches(batches: Uint8Array): Generator<LogRecord, void, 
 }
 
 /**
- * The first record of the batch whose time is at least `timestampMs`, as ListOffsets asks; undefined if there is none.
+ * The first record of the batch, from `fromOffset` on, whose time is at least `timestampMs`, as ListOffsets asks;
+ * undefined if there is none.
  * @throws {EdgelogError} as {@link decodeBatch}.
  */
 export function findByTimestamp(
   batch: Uint8Array,
   timestampMs: number,
+  fromOffset: number = 0,
 ): { offset: number; timestamp: number } | undefined {
   const header = readBatchHeader(batch);
   if (header.maxTimestamp < timestampMs) return undefined;
   for (const { offset, timestamp } of decodeBatch(batch)) {
-    if (timestamp >= timestampMs) return { offset, timestamp };
+    if (timestamp >= timestampMs && offset >= fromOffset) return { offset, timestamp };
   }
   return undefined;
 }

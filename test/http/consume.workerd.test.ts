@@ -205,6 +205,15 @@ describe("offsets", () => {
     expect(await find(topic, "?timestamp=3001")).toMatchObject({ offset: -1, timestamp: -1 });
   });
 
+  test("are never found before the log start, though it lies within a batch", async () => {
+    const topic = await newTopic();
+    const records = [1_000, 2_000, 3_000].map((timestamp) => ({ timestamp }));
+    await answer(produce(topic, { records }));
+    await answer(send("DELETE", `/v1/topics/${topic}/partitions/0/records?before_offset=1`));
+    expect(await find(topic, "?timestamp=500")).toMatchObject({ offset: 1, timestamp: 2_000 });
+    expect(await find(topic, "?timestamp=2500")).toMatchObject({ offset: 2, timestamp: 3_000 });
+  });
+
   test.each(["timestamp=yesterday", "timestamp=-1", "time=1"])("%s is refused", async (query) => {
     const topic = await newTopic();
     expect(await refusal(request(`/v1/topics/${topic}/partitions/0/offsets?${query}`), 400)).toBe(
