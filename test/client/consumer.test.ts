@@ -12,14 +12,16 @@ async function produceOneByOne(topic: string, values: readonly string[], partiti
   await producer.close();
 }
 
-/** So that there are a few bytes to send. */
-const PADDING = "x".repeat(50);
-
-async function produce(topic: string, count: number, partitions: number, from = 0): Promise<void> {
-  const producer = cluster.client().producer({ topic });
+/** With keys that no connection can compress, in batches of at most 20 kB. */ async function produce(
+  topic: string,
+  count: number,
+  partitions: number,
+  from = 0,
+): Promise<void> {
+  const producer = cluster.client().producer({ topic, maxRequestSize: 20_000 });
   await producer.sendAll(
     Array.from({ length: count }, (_, i) => ({
-      key: PADDING,
+      key: crypto.getRandomValues(new Uint8Array(50)),
       value: `${from + i}`,
       partition: (from + i) % partitions,
     })),

@@ -17,9 +17,11 @@ export interface Wiring {
   readonly WebSocket: WebSocketConstructor;
   /** Aborts when the subscription is over. */
   readonly over: AbortSignal;
+  /** Whether WebSockets reach the cluster at all: of all links together. */
+  readonly handshakes: { hasOpened: boolean };
 }
 
-/** Handshakes that may fail in a row while HTTP works, before the subscription fails: something on the way blocks WebSockets. */
+/** So many first handshakes may fail while HTTP works; then something on the way blocks WebSockets. */
 const HANDSHAKES_MAX = 10;
 
 /**
@@ -58,17 +60,15 @@ export class Link {
     const { settings, over } = this.#wiring;
     const backoff = { firstMs: settings.reconnectBackoffMs, maxMs: settings.reconnectBackoffMaxMs };
     let failures = 0;
-    let handshakesFailed = 0;
     while (!over.aborted) {
       try {
         await this.#roomForCredit();
         const { opened, resume, reason } = await this.#connect();
         if (over.aborted) return;
         failures = this.#hasProgressed ? 1 : failures + 1;
-        handshakesFailed = opened ? 0 : handshakesFailed + 1;
         if (resume && failures === 1) continue;
         settings.onDisconnect?.(reason);
-        await this.#recover(opened, reason, handshakesFailed);
+        await this.#recover(opened, reason, failures);
       } catch (error) {
         if (over.aborted) return;
         if (!isRetriable(error) || error.code === "UNKNOWN_TOPIC_OR_PARTITION") throw error;
@@ -151,6 +151,7 @@ export class Link {
   }
 
   #opened(session: Session, creditBytes: number): void {
+    this.#wiring.handshakes.hasOpened = true;
     if (this.#isDirect) return;
     const partitions = [...this.#positions].map(([partition, offset]) => ({ partition, offset }));
     session.send(encodeClientMessage({ type: "subscribe", partitions, credit_bytes: creditBytes }));
@@ -186,17 +187,17 @@ export class Link {
   }
 
   /** What has to be done before connecting again. Throws where that would be in vain. */
-  async #recover(opened: boolean, reason: EdgelogError, handshakesFailed: number): Promise<void> {
+  async #recover(opened: boolean, reason: EdgelogError, failures: number): Promise<void> {
     if (reason.code === "OFFSET_OUT_OF_RANGE") return this.#reset(reason);
     if (!reason.retriable) throw reason;
     if (opened && reason.code === "NETWORK_EXCEPTION") return;
     // A browser does not say why a handshake failed: HTTP does.
     const { settings, topics, over } = this.#wiring;
     await topics.describe(settings.topic, { signal: over });
-    if (handshakesFailed < HANDSHAKES_MAX) return;
+    if (this.#wiring.handshakes.hasOpened || failures < HANDSHAKES_MAX) return;
     throw new EdgelogError(
       "BROKER_NOT_AVAILABLE",
-      `WebSockets to the cluster fail although HTTP works, ${handshakesFailed} times in a row; does a proxy block them? (${reason.message})`,
+      `WebSockets to the cluster fail although HTTP works, ${failures} times in a row; does a proxy block them? (${reason.message})`,
     );
   }
 

@@ -28,9 +28,18 @@ export class Subscription implements AsyncIterableIterator<ConsumedRecord, void,
   #lookForMoreTimer: ReturnType<typeof setInterval> | undefined;
 
   /** @internal */
-  constructor(topic: string, options: ConsumeOptions, wiring: Omit<Wiring, "over" | "settings">) {
+  constructor(
+    topic: string,
+    options: ConsumeOptions,
+    wiring: Pick<Wiring, "topics" | "transport" | "WebSocket">,
+  ) {
     this.#settings = consumeSettings(topic, options);
-    this.#wiring = { ...wiring, settings: this.#settings, over: this.#over.signal };
+    this.#wiring = {
+      ...wiring,
+      settings: this.#settings,
+      over: this.#over.signal,
+      handshakes: { hasOpened: false },
+    };
     this.#records = this.#iterate();
   }
 
