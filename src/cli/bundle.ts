@@ -9,23 +9,13 @@ import type { BuildOptions } from "esbuild";
 /** Where package.json and wrangler.toml are: two levels above this file in the repository, beside dist/ when published. */
 export const PACKAGE_ROOT = packageRoot();
 
-export interface WorkerBundle {
-  readonly code: string;
-  /** Whether the Worker has a `connect` handler, so that a TCP port would be answered. */
-  readonly acceptsTcp: boolean;
-}
-
 /**
  * Bundles the Worker from its source; the published package has no source and brings the bundle along.
  *
  * @param entry another Worker's source, for tests
  */
-export async function bundleWorker(
-  entry: string = join(PACKAGE_ROOT, "src/worker.ts"),
-): Promise<WorkerBundle> {
-  const prebuilt = join(PACKAGE_ROOT, "dist/worker.js");
-  const code = existsSync(entry) ? await bundle(entry) : await readFile(prebuilt, "utf8");
-  return { code, acceptsTcp: hasConnectHandler(code) };
+export async function bundleWorker(entry: string = join(PACKAGE_ROOT, "src/worker.ts")): Promise<string> {
+  return existsSync(entry) ? bundle(entry) : readFile(join(PACKAGE_ROOT, "dist/worker.js"), "utf8");
 }
 
 async function bundle(entry: string): Promise<string> {
@@ -46,12 +36,6 @@ export function workerBuild(): BuildOptions {
     external: ["cloudflare:*", "node:*"],
     logLevel: "silent",
   };
-}
-
-/** esbuild keeps the default export of the entry as one object literal, so its handlers can be read off. */
-function hasConnectHandler(code: string): boolean {
-  const worker = code.match(/\bvar \w+_default = \{[\s\S]*?\n\};/g)?.at(-1) ?? "";
-  return /^ {2}(async )?\*?connect\b/m.test(worker);
 }
 
 function packageRoot(): string {

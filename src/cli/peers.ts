@@ -17,7 +17,9 @@ export interface Runtime {
 export async function loadRuntime(): Promise<Runtime> {
   const [major = 0] = process.versions.node.split(".").map(Number);
   if (major < 22) {
-    throw new CliError(`"edgelog serve" needs Node 22.12 or newer; this is ${process.version}. Other commands work.`);
+    throw new CliError(
+      `"edgelog serve" needs Node 22.12 or newer; this is ${process.version}. Other commands work.`,
+    );
   }
   // Each from where the one before it is: only wrangler is ours to find.
   const fromHere = createRequire(import.meta.url);

@@ -19,7 +19,7 @@ export interface PlatformOptions {
   readonly host?: string;
   /** HTTP port; 0 takes a free one. Default 8787 */
   readonly port?: number;
-  /** One TCP port per virtual broker; 0 takes a free one. Ignored while the Worker has no `connect` handler. */
+  /** One TCP port per virtual broker; 0 takes a free one. Default: none */
   readonly kafkaPorts?: readonly number[];
   /** Where everything is stored. One platform per directory. */
   readonly dataDir: string;
@@ -36,7 +36,7 @@ export interface PlatformOptions {
 export interface Platform {
   /** `http://host:port` */
   readonly url: string;
-  /** `host:port`, one per Kafka port that is open. */
+  /** `host:port`, one per Kafka port. */
   readonly kafkaAddresses: readonly string[];
   /** Ends workerd and gives the data directory free. */
   stop(): Promise<void>;
@@ -51,11 +51,10 @@ export interface Platform {
 export async function startPlatform(options: PlatformOptions): Promise<Platform> {
   const { host = "127.0.0.1", port = 8787, kafkaPorts = [], rootToken } = options;
   if (rootToken === undefined && !isLoopback(host)) throw tokenNeeded(host);
-  const { code, acceptsTcp } = await bundleWorker(options.entry);
+  const code = await bundleWorker(options.entry);
   const dataDir = await lockDataDir(options.dataDir);
   try {
-    const ports = [port, ...(acceptsTcp ? kafkaPorts : [])];
-    const [httpPort = port, ...tcpPorts] = await claimPorts(host, ports);
+    const [httpPort = port, ...tcpPorts] = await claimPorts(host, [port, ...kafkaPorts]);
     const bindings = { ...withoutAccess(options.vars), ...access(rootToken), ...virtualBrokers(tcpPorts) };
     const listeners = { host, httpPort, tcpPorts };
     const runtime = await startRuntime({ code, bindings, dataDir, listeners, quiet: options.quiet ?? false });

@@ -7,9 +7,11 @@ interface ProbeEnv {
   readonly EDGELOG_OPEN?: string;
   readonly EDGELOG_ROOT_TOKEN?: string;
   readonly EDGELOG_NUM_PARTITIONS?: string;
+  readonly EDGELOG_KAFKA_PORTS?: string;
 }
 
 export class Controller extends DurableObject {}
+export class GroupCoordinator extends DurableObject {}
 
 /** Counts, durably. */
 export class PartitionLog extends DurableObject {
@@ -25,8 +27,8 @@ export default {
     const { pathname } = new URL(request.url);
     if (pathname === "/throw") throw new Error("thrown by the probe");
     if (pathname === "/vars") {
-      const { EDGELOG_OPEN, EDGELOG_ROOT_TOKEN, EDGELOG_NUM_PARTITIONS } = env;
-      return Response.json({ EDGELOG_OPEN, EDGELOG_ROOT_TOKEN, EDGELOG_NUM_PARTITIONS });
+      const { EDGELOG_OPEN, EDGELOG_ROOT_TOKEN, EDGELOG_NUM_PARTITIONS, EDGELOG_KAFKA_PORTS } = env;
+      return Response.json({ EDGELOG_OPEN, EDGELOG_ROOT_TOKEN, EDGELOG_NUM_PARTITIONS, EDGELOG_KAFKA_PORTS });
     }
     return Response.json(await env.PARTITION.getByName("counter").increment());
   },

@@ -13,6 +13,7 @@ interface ServeOptions {
   readonly token?: string;
   readonly autoCreateTopics?: string;
   readonly numPartitions?: number;
+  readonly groupInitialRebalanceDelay?: number;
   readonly advertisedListener?: string;
   readonly allowedOrigins?: string;
   readonly quiet?: boolean;
@@ -34,6 +35,11 @@ export function addServe(program: Command): void {
     .addOption(new Option("--token <token>", "demand this token of every client").env("EDGELOG_ROOT_TOKEN"))
     .option("--auto-create-topics <boolean>", "whether producing to an unknown topic creates it", booleanText)
     .option("--num-partitions <n>", "partitions of a topic that does not say", integerBetween(1, 1_000_000))
+    .option(
+      "--group-initial-rebalance-delay <ms>",
+      "how long the first rebalance of an empty group waits for more members",
+      integerBetween(0, 300_000),
+    )
     .option("--advertised-listener <host:port>", "where Kafka clients are told to connect")
     .option("--allowed-origins <origins>", "web origins that may call, separated by commas, or *")
     .option("-q, --quiet", "do not pass on what the Worker logs below a warning")
@@ -62,6 +68,7 @@ function workerVars(options: ServeOptions): Record<string, string> {
   const vars = {
     EDGELOG_AUTO_CREATE_TOPICS: options.autoCreateTopics,
     EDGELOG_NUM_PARTITIONS: options.numPartitions?.toString(),
+    EDGELOG_GROUP_INITIAL_REBALANCE_DELAY_MS: options.groupInitialRebalanceDelay?.toString(),
     EDGELOG_ADVERTISED_LISTENER: options.advertisedListener,
     EDGELOG_ALLOWED_ORIGINS: options.allowedOrigins,
   };
