@@ -51,13 +51,13 @@ export class ProducerIds {
  * old epoch is still on its way is refused by the leader (KIP-360, where the client raises the epoch by itself as well).
  */
 export class PartitionIdentity {
-  readonly #ids: ProducerIds;
+  readonly #ids: Pick<ProducerIds, "get">;
   #producerId: number | undefined;
   #usedUp: number | undefined;
   #epoch = 0;
   #nextSequence = 0;
 
-  constructor(ids: ProducerIds) {
+  constructor(ids: Pick<ProducerIds, "get">) {
     this.#ids = ids;
   }
 
