@@ -59,6 +59,9 @@ function described(topic: Topic, first: number, end: number, brokers: Brokers) {
         leaderEpoch: placementOf(topic, partitionIndex),
         replicaNodes: replicas,
         isrNodes: replicas,
+        // The Java client does not expect the null that the schema allows.
+        eligibleLeaderReplicas: [],
+        lastKnownElr: [],
       };
     }),
   };
