@@ -11,6 +11,8 @@ export interface CreateTopicRequest {
   readonly name: string;
   /** Absent: the cluster's default. */
   readonly partitions?: number;
+  /** Only told again; absent: 1. */
+  readonly replicationFactor?: number;
   readonly configs?: Readonly<Record<string, string>>;
   /** Check only, create nothing. */
   readonly validateOnly?: boolean;

@@ -25,6 +25,7 @@ const SCHEMA = [
      name TEXT NOT NULL UNIQUE,
      version INTEGER NOT NULL,
      partitions INTEGER NOT NULL,
+     replication_factor INTEGER NOT NULL DEFAULT 1,
      configs TEXT NOT NULL,
      placements TEXT NOT NULL,
      created_at_ms INTEGER NOT NULL

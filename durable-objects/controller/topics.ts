@@ -21,6 +21,8 @@ import type { ControllerStorage } from "./storage.ts";
 /** The id of a topic that was only checked, as in Kafka: the Uuid of zeros. */
 const ZERO_TOPIC_ID: TopicId = "A".repeat(22);
 const FIRST_VERSION = 1;
+/** Kafka's replication factors are int16. */
+const INT16_MAX = 0x7fff;
 
 /** The topics that exist. SQLite is the only memory; a topic is one row however many partitions it has. */
 export class Topics {
@@ -93,10 +95,12 @@ export class Topics {
    * TOPIC_ALREADY_EXISTS, INVALID_PARTITIONS, INVALID_CONFIG, POLICY_VIOLATION when there are too many topics.
    */
   create(request: CreateTopicRequest, defaultPartitions: number): Topic | Failure {
-    const { name, partitions = defaultPartitions, configs = {}, validateOnly = false } = request;
+    const { name, partitions = defaultPartitions, configs = {}, replicationFactor = 1 } = request;
+    const { validateOnly = false } = request;
     const refused =
       this.#nameRefused(name) ??
       partitionsRefused(partitions) ??
+      replicationFactorRefused(replicationFactor) ??
       configsRefused(configs) ??
       this.#fullRefused();
     if (refused !== undefined) return refused;
@@ -107,6 +111,7 @@ export class Topics {
       partitions,
       configs: trimmed(configs),
       createdAtMs: this.#clock.now(),
+      replicationFactor,
       placements: {},
     };
     if (!validateOnly) this.#insert(topic);
@@ -184,12 +189,13 @@ export class Topics {
   #insert(topic: Topic): void {
     this.#raiseVersion();
     this.#storage.exec(
-      `INSERT INTO topics(id, name, version, partitions, configs, placements, created_at_ms)
-       VALUES (?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO topics(id, name, version, partitions, replication_factor, configs, placements, created_at_ms)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
       topic.id,
       topic.name,
       topic.version,
       topic.partitions,
+      topic.replicationFactor ?? 1,
       JSON.stringify(topic.configs),
       JSON.stringify(topic.placements),
       topic.createdAtMs,
@@ -224,6 +230,16 @@ function partitionsRefused(partitions: number): Failure | undefined {
   return failure(
     "INVALID_PARTITIONS",
     `a topic has from 1 to ${PARTITIONS_PER_TOPIC_MAX} partitions, not ${partitions}`,
+  );
+}
+
+function replicationFactorRefused(replicationFactor: number): Failure | undefined {
+  if (Number.isInteger(replicationFactor) && replicationFactor >= 1 && replicationFactor <= INT16_MAX) {
+    return undefined;
+  }
+  return failure(
+    "INVALID_REPLICATION_FACTOR",
+    `a replication factor is from 1 to ${INT16_MAX}, not ${replicationFactor}`,
   );
 }
 
@@ -276,6 +292,7 @@ function topicOf(row: SqlRow): Topic {
     name: text(row, "name"),
     version: integer(row, "version"),
     partitions: integer(row, "partitions"),
+    replicationFactor: integer(row, "replication_factor"),
     configs: storedConfigs(text(row, "configs")),
     createdAtMs: integer(row, "created_at_ms"),
     placements: storedPlacements(text(row, "placements")),

@@ -38,9 +38,12 @@ export class Brokers {
     return (topic.id.charCodeAt(0) + partition) % Math.max(1, this.all.length);
   }
 
-  /** The leader comes first. */
-  replicasOf(topic: Pick<Topic, "id">, partition: number): number[] {
-    return [this.leaderOf(topic, partition)];
+  /** The leader comes first. There may be more of them than brokers: as many as the topic was created with. */
+  replicasOf(topic: Pick<Topic, "id" | "replicationFactor">, partition: number): number[] {
+    const { replicationFactor = 1 } = topic;
+    const leader = this.leaderOf(topic, partition);
+    const nodes = Math.max(this.all.length, replicationFactor);
+    return Array.from({ length: replicationFactor }, (_, index) => (leader + index) % nodes);
   }
 
   get replicationFactorMax(): number {

@@ -8,6 +8,8 @@ export interface Topic {
   /** Rises with every change of the topic; requests to partitions carry it, so that a partition learns of a change. */
   readonly version: number;
   readonly partitions: number;
+  /** As it was asked for, to be told so again: the platform replicates every append whatever it says. Absent: 1. */
+  readonly replicationFactor?: number;
   /** Only what differs from the defaults. */
   readonly configs: TopicConfigOverrides;
   readonly createdAtMs: number;

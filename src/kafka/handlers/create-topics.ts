@@ -39,6 +39,13 @@ function create(
     return failure("INVALID_REPLICA_ASSIGNMENT", "assignments must name the partitions from 0 on, each once");
   }
   const { replicationFactorMax } = session.brokers;
+  const misassigned = assignments.some(
+    ({ brokerIds }) =>
+      !isReplicationFactor(brokerIds.length, replicationFactorMax) || repeatedIn(brokerIds).size > 0,
+  );
+  if (misassigned) {
+    return failure("INVALID_REPLICA_ASSIGNMENT", "each partition is assigned to brokers, each once");
+  }
   if (!isAssigned && !isReplicationFactor(replicationFactor, replicationFactorMax)) {
     return failure(
       "INVALID_REPLICATION_FACTOR",
@@ -50,12 +57,14 @@ function create(
   const twice = repeatedIn(asked.configs.map((config) => config.name));
   if (twice.size > 0) return failure("INVALID_CONFIG", `${[...twice].join(", ")} is given twice`);
   const configs = Object.fromEntries(asked.configs.map((config) => [config.name, config.value ?? ""]));
+  const replicas = isAssigned ? (assignments[0]?.brokerIds.length ?? 0) : replicationFactor;
   const partitions = isAssigned ? assignments.length : numPartitions;
   return session.cluster.controller.createTopic({
     name,
     configs,
     validateOnly,
     ...(partitions !== DEFAULT && { partitions }),
+    ...(replicas > 0 && { replicationFactor: replicas }),
   });
 }
 
