@@ -17,6 +17,7 @@ const { values } = parseArgs({
 const rounds = wholeNumber("--rounds", values.rounds);
 const seed = wholeNumber("--seed", values.seed ?? String(Date.now() % 2 ** 31));
 console.log(`seed ${seed}, ${rounds} rounds`);
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(130));
 const begunMs = performance.now();
 const report = await runCrashTest({
   rounds,

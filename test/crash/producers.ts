@@ -132,7 +132,10 @@ export class Lane {
     const answer = await api.produce(this.#topic.name, this.#partition, batch.bytes);
     this.#world.appendsInFlight--;
     if (answer.kind === "ok") {
-      if (!batch.isAcked) this.#world.count("acks");
+      if (!batch.isAcked) {
+        this.#world.count("acks");
+        this.#world.onAck();
+      }
       batch.isAcked = true;
       // What an ack says of a topic that is being deleted binds nobody.
       if (this.#topic.ended) return;

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Api } from "./api.ts";
-import { Activity, EVENT_MS_MAX, type KillPlan, planKill } from "./kills.ts";
+import { ACK, Activity, EVENT_MS_MAX, type KillPlan, planKill } from "./kills.ts";
 import { verifyStorage } from "./orphans.ts";
 import { ProducerIds } from "./producers.ts";
 import { Random } from "./random.ts";
@@ -61,7 +61,7 @@ class CrashTest {
     this.#options = options;
     this.#dataDir = dataDir;
     this.#random = new Random(options.seed);
-    this.world = new World(this.#random.fork());
+    this.world = new World(this.#random.fork(), () => this.#activity.happened(ACK));
     this.#workload = new Workload(this.world, new ProducerIds(this.world));
   }
 
@@ -104,7 +104,7 @@ class CrashTest {
       this.world.cameForProducers(api);
       if (plan.kind === "moment") await delay(plan.afterMs);
       else await Promise.race([this.#activity.wait(plan.event, plan.nth), delay(EVENT_MS_MAX)]);
-      if (plan.kind === "event") await delay(plan.afterMs);
+      if (plan.kind === "event" && plan.afterMs > 0) await delay(plan.afterMs);
     }
     const phase = plan.kind === "wake" ? "wake" : "work";
     await this.#killNow(server, plan, isFaulty, phase, readyMs);

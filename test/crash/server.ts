@@ -9,6 +9,12 @@ const SERVE = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url).hr
 const SERVE_FAULTY = fileURLToPath(new URL("./serve-faulty.ts", import.meta.url).href);
 const LOG_LINES_KEPT = 40;
 
+/** A process group does not end with the harness. */
+const running = new Set<Server>();
+process.on("exit", () => {
+  for (const server of running) server.signal("SIGKILL");
+});
+
 export interface ServerOptions {
   readonly dataDir: string;
   /** Absent: the real `edgelog serve`. Else the Worker whose R2 fails and that tells what it is doing. */
@@ -23,7 +29,6 @@ export class Server {
   readonly #child: ChildProcess;
   readonly #ended: Promise<void>;
   readonly #log: string[] = [];
-  #killed = false;
 
   constructor({ dataDir, faults, onEvent }: ServerOptions) {
     const real = ["serve", "--port", "0", "--kafka-port", "0", "--data", dataDir, "--json"];
@@ -33,14 +38,16 @@ export class Server {
         : [SERVE_FAULTY, dataDir, JSON.stringify(variables(faults))];
     // A process group of its own, so that one signal kills node and workerd.
     this.#child = spawn(process.execPath, args, { detached: true, stdio: ["ignore", "pipe", "pipe"] });
-    this.#ended = new Promise((resolve) => this.#child.once("exit", () => resolve()));
+    running.add(this);
+    this.#ended = new Promise((resolve) => {
+      this.#child.once("exit", () => {
+        running.delete(this);
+        resolve();
+      });
+    });
     this.ready = this.#listen();
     this.ready.catch(() => undefined);
     void this.#follow(onEvent);
-  }
-
-  get wasKilled(): boolean {
-    return this.#killed;
   }
 
   /** Its last words. */
@@ -50,18 +57,17 @@ export class Server {
 
   /** SIGKILL to every process of the group. */
   async kill(): Promise<void> {
-    this.#killed = true;
-    this.#signal("SIGKILL");
+    this.signal("SIGKILL");
     await this.#ended;
   }
 
   async stop(): Promise<void> {
-    this.#killed = true;
     this.#child.kill("SIGTERM");
     await this.#ended;
   }
 
-  #signal(signal: NodeJS.Signals): void {
+  /** To every process of the group. */
+  signal(signal: NodeJS.Signals): void {
     const { pid } = this.#child;
     if (pid === undefined) return;
     try {

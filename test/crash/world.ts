@@ -25,6 +25,7 @@ export class LiveTopic {
 
 export class World {
   readonly random: Random;
+  readonly onAck: () => void;
   readonly violations: string[] = [];
   readonly counts = new Map<string, number>();
   readonly topics = new Set<LiveTopic>();
@@ -37,8 +38,9 @@ export class World {
   readonly #forProducers = new Gate<Api>();
   #batchIds = 0;
 
-  constructor(random: Random) {
+  constructor(random: Random, onAck: () => void) {
     this.random = random;
+    this.onAck = onAck;
   }
 
   newBatchId(): number {
