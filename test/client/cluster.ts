@@ -17,8 +17,13 @@ export interface TestCluster {
   newTopic(partitions?: number, configs?: Record<string, string>): Promise<string>;
 }
 
+export interface TestClusterOptions {
+  readonly rootToken?: string;
+  readonly allowedOrigins?: string;
+}
+
 /** Starts the platform before the file's tests and stops it after them. */
-export function useCluster(options: { readonly rootToken?: string } = {}): TestCluster {
+export function useCluster({ rootToken, allowedOrigins }: TestClusterOptions = {}): TestCluster {
   let platform: Platform | undefined;
   let dataDir: string | undefined;
   const proxy = new FaultyProxy();
@@ -30,7 +35,14 @@ export function useCluster(options: { readonly rootToken?: string } = {}): TestC
 
   beforeAll(async () => {
     dataDir = await mkdtemp(join(tmpdir(), "edgelog-client-"));
-    platform = await startPlatform({ host: "127.0.0.1", port: 0, dataDir, quiet: true, ...options });
+    platform = await startPlatform({
+      host: "127.0.0.1",
+      port: 0,
+      dataDir,
+      quiet: true,
+      ...(rootToken !== undefined && { rootToken }),
+      ...(allowedOrigins !== undefined && { vars: { EDGELOG_ALLOWED_ORIGINS: allowedOrigins } }),
+    });
     await proxy.start(new URL(platform.url));
   });
   afterAll(async () => {
@@ -42,7 +54,7 @@ export function useCluster(options: { readonly rootToken?: string } = {}): TestC
   const client = (more: Partial<EdgelogOptions> = {}) =>
     new Edgelog({
       url: started().url,
-      ...(options.rootToken !== undefined && { token: options.rootToken }),
+      ...(rootToken !== undefined && { token: rootToken }),
       ...more,
     });
   return {
