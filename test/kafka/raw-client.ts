@@ -83,12 +83,18 @@ export class RawClient {
     return this.#frames.length;
   }
 
-  pause(): void {
-    this.#socket.pause();
+  get isClosed(): boolean {
+    return this.#isClosed;
   }
 
-  resume(): void {
-    this.#socket.resume();
+  /** The frames that have come and were not taken. */
+  frames(): readonly Uint8Array[] {
+    return this.#frames;
+  }
+
+  /** Sends nothing more; what was asked may still be answered. */
+  end(): void {
+    this.#socket.end();
   }
 
   close(): void {
