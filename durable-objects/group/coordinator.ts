@@ -198,7 +198,7 @@ export class Coordinator implements GroupRpc {
     this.#offsetsAtMost = 0;
     this.timers.cancel(OFFSETS_TIMER);
     this.#store.setClosing(true);
-    this.timers.set(CLOSE_TIMER, this.#around.clock.now() + ALARM_RETRY_MS.first);
+    this.timers.set(CLOSE_TIMER, this.#around.clock.now());
   }
 
   async #close(): Promise<void> {

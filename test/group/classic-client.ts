@@ -1,0 +1,150 @@
+import type { JoinedGroup } from "../../durable-objects/group/rpc.ts";
+import { type Failure, isFailure } from "../../src/model/errors.ts";
+import { commitRequest, joinRequest, syncRequest, TOPIC, TOPIC_ID } from "./classic-requests.ts";
+import { assignmentBytes, partitionsIn } from "./consumer-protocol.ts";
+import { type GroupWorld, LostObject } from "./group-world.ts";
+
+const HEARTBEAT_MS = 3_000;
+const SESSION_TIMEOUT_MS = 10_000;
+
+/** What the clients of a simulated group tell the test, which holds it against what must be. */
+export interface Witness {
+  readonly partitions: number;
+  owns(memberId: string, generation: number, partitions: readonly number[]): void;
+  starts(partition: number, committed: number): void;
+  committed(partition: number, offset: number): void;
+}
+
+/**
+ * A consumer as clients of the classic protocol behave: joins, syncs, assigns when it leads, heartbeats, commits ever
+ * larger offsets of what it owns, and begins again with whatever an error tells it to. The test moves it step by step.
+ */
+export class ClassicClient {
+  readonly #world: GroupWorld;
+  readonly #witness: Witness;
+  readonly #instanceId: string | null;
+  #memberId = "";
+  #joined: JoinedGroup | undefined;
+  #positions = new Map<number, number>();
+  #isBusy = false;
+  #nextHeartbeatMs = 0;
+  /** A paused client does nothing, like one whose machine is suspended. */
+  pausedUntilMs = 0;
+  isDead = false;
+
+  constructor(world: GroupWorld, witness: Witness, instanceId: string | null) {
+    this.#world = world;
+    this.#witness = witness;
+    this.#instanceId = instanceId;
+  }
+
+  get isStable(): boolean {
+    return this.#joined !== undefined && !this.#isBusy;
+  }
+
+  get owned(): readonly number[] {
+    return [...this.#positions.keys()];
+  }
+
+  get memberId(): string {
+    return this.#memberId;
+  }
+
+  /** Does what is to be done next, if it is not waiting for an answer. */
+  step(): void {
+    if (this.isDead || this.#isBusy || this.#world.nowMs < this.pausedUntilMs) return;
+    this.#isBusy = true;
+    const work = this.#joined === undefined ? this.#join() : this.#poll(this.#joined);
+    work
+      .catch((error: unknown) => {
+        if (!(error instanceof LostObject)) throw error;
+      })
+      .finally(() => {
+        this.#isBusy = false;
+      });
+  }
+
+  async leave(): Promise<void> {
+    const memberId = this.#memberId;
+    this.isDead = true;
+    await this.#world
+      .call((group) => group.leaveGroup([{ memberId, instanceId: this.#instanceId }]))
+      .catch(() => undefined);
+  }
+
+  async #join(): Promise<void> {
+    this.#positions.clear();
+    const request = joinRequest({
+      memberId: this.#memberId,
+      instanceId: this.#instanceId,
+      sessionTimeoutMs: SESSION_TIMEOUT_MS,
+      rebalanceTimeoutMs: 30_000,
+    });
+    const joined = await this.#world.call((group) => group.joinGroup(request));
+    if (isFailure(joined)) {
+      this.#memberId = joined.error === "MEMBER_ID_REQUIRED" ? joined.memberId : "";
+      if (joined.error === "REBALANCE_IN_PROGRESS") this.#memberId = request.memberId;
+      if (joined.error === "FENCED_INSTANCE_ID") this.isDead = true;
+      return;
+    }
+    this.#memberId = joined.memberId;
+    const isLeader = joined.leader === joined.memberId && !joined.skipAssignment;
+    const assignments = isLeader ? this.#assign(joined) : [];
+    const sync = { ...syncRequest(joined, assignments), instanceId: this.#instanceId };
+    const synced = await this.#world.call((group) => group.syncGroup(sync));
+    if (isFailure(synced)) return this.#recover(synced);
+    const partitions = partitionsIn(synced.assignment, TOPIC);
+    this.#witness.owns(joined.memberId, joined.generation, partitions);
+    const fetched = await this.#world.call((group) =>
+      group.fetchOffsets({ memberId: null, memberEpoch: -1, topics: [{ topicId: TOPIC_ID, partitions }] }),
+    );
+    if (isFailure(fetched)) throw new Error(`offsets were refused: ${fetched.message}`);
+    for (const partition of partitions) {
+      const offset = fetched.find((known) => known.partition === partition)?.offset ?? 0;
+      this.#witness.starts(partition, offset);
+      this.#positions.set(partition, offset);
+    }
+    this.#joined = joined;
+    this.#nextHeartbeatMs = this.#world.nowMs + HEARTBEAT_MS;
+  }
+
+  #assign({ members }: JoinedGroup): (readonly [string, Uint8Array])[] {
+    return members.map(({ memberId }, index) => {
+      const partitions: number[] = [];
+      for (let partition = index; partition < this.#witness.partitions; partition += members.length) {
+        partitions.push(partition);
+      }
+      return [memberId, assignmentBytes(TOPIC, partitions)];
+    });
+  }
+
+  async #poll(joined: JoinedGroup): Promise<void> {
+    const { memberId, generation } = joined;
+    const identity = { memberId, generation, instanceId: this.#instanceId };
+    const offsets = [...this.#positions].map(([partition, position]) => ({
+      partition,
+      offset: position + 1,
+    }));
+    const committed = await this.#world.call((group) =>
+      group.commitOffsets(commitRequest(identity, ...offsets)),
+    );
+    if (isFailure(committed)) {
+      if (committed.error !== "REBALANCE_IN_PROGRESS") return this.#recover(committed);
+    } else {
+      for (const { partition, offset } of offsets) {
+        this.#positions.set(partition, offset);
+        this.#witness.committed(partition, offset);
+      }
+    }
+    if (this.#world.nowMs < this.#nextHeartbeatMs) return;
+    this.#nextHeartbeatMs = this.#world.nowMs + HEARTBEAT_MS;
+    const refused = await this.#world.call((group) => group.heartbeat(identity));
+    if (refused !== null) this.#recover(refused);
+  }
+
+  #recover({ error }: Failure): void {
+    this.#joined = undefined;
+    if (error === "FENCED_INSTANCE_ID") this.isDead = true;
+    if (error === "UNKNOWN_MEMBER_ID") this.#memberId = "";
+  }
+}

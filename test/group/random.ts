@@ -1,0 +1,36 @@
+/** A generator of random numbers that a seed repeats (mulberry32). */
+export class Random {
+  #state: number;
+
+  constructor(seed: number) {
+    this.#state = seed;
+  }
+
+  /** From 0 up to 1. */
+  next(): number {
+    this.#state = (this.#state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), 1 | this.#state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  }
+
+  /** An integer from 0 up to `below`. */
+  below(below: number): number {
+    return Math.floor(this.next() * below);
+  }
+
+  chance(probability: number): boolean {
+    return this.next() < probability;
+  }
+
+  pick<T>(from: readonly T[]): T | undefined {
+    return from[this.below(from.length)];
+  }
+}
+
+/** Seeds of a run: EDGELOG_SEED repeats one, else `count` new ones. */
+export function seeds(count: number): number[] {
+  const asked = process.env.EDGELOG_SEED;
+  if (asked !== undefined) return [Number(asked)];
+  return Array.from({ length: count }, () => Math.floor(Math.random() * 2 ** 31));
+}
