@@ -75,7 +75,7 @@ export class PartitionQueue {
     this.#batchBytesMax = Math.min(this.#batchBytesMax, messageBytesMax);
     if (this.#waiting.length === 0) this.#waitingSinceMs = Date.now();
     this.#waiting.push(pending);
-    this.#waitingBytes += pending.bytes;
+    this.#waitingBytes += pending.checked.bytes;
     if (this.#isFull()) this.#endLinger?.();
     if (!this.#running) void this.#run();
   }
@@ -116,7 +116,7 @@ export class PartitionQueue {
   /** Gets a producer id where one is needed. Without one, what cannot wait longer is rejected. */
   async #prepare(): Promise<boolean> {
     const { settings, stop } = this.#shipping;
-    const deadlineMs = this.#waiting[0]?.deadlineMs ?? 0;
+    const deadlineMs = this.#waiting[0]?.checked.deadlineMs ?? 0;
     try {
       stop.throwIfAborted();
       await this.#identity?.prepare({ ...this.#backoff, deadlineMs, signal: stop });
@@ -131,7 +131,7 @@ export class PartitionQueue {
   }
 
   async #deliver(): Promise<void> {
-    const { permits, settings } = this.#shipping;
+    const { permits } = this.#shipping;
     let batch: Batch | undefined;
     for (let tries = 1; ; tries += 1) {
       await permits.acquire();
@@ -150,8 +150,7 @@ export class PartitionQueue {
       if (batch === undefined) return;
       if (this.#splits(batch, failed)) return;
       const waitMs = backoffMs(this.#backoff, tries);
-      if (!this.#mayRetry(batch, failed, tries, waitMs))
-        return this.#giveUp(batch, failed, settings.acks !== 0);
+      if (!this.#mayRetry(batch, failed, tries, waitMs)) return this.#giveUp(batch, failed);
       await pause(waitMs, this.#shipping.stop).catch(() => {});
     }
   }
@@ -168,28 +167,30 @@ export class PartitionQueue {
     let bytes = BATCH_HEADER_BYTES;
     let taken = 0;
     for (const pending of this.#waiting) {
-      if (!pending.withdrawn) {
-        if (records.length > 0 && bytes + pending.bytes > this.#batchBytesMax) break;
+      const { isSettled, checked } = pending;
+      if (!isSettled) {
+        if (records.length > 0 && bytes + checked.bytes > this.#batchBytesMax) break;
         if (records.length === RECORDS_PER_BATCH_MAX) break;
-        bytes += pending.bytes;
+        bytes += checked.bytes;
+        pending.isSent = true;
         records.push(pending);
       }
+      this.#waitingBytes -= checked.bytes;
       taken += 1;
     }
-    for (const pending of this.#waiting.splice(0, taken)) this.#waitingBytes -= pending.bytes;
+    this.#waiting.splice(0, taken);
     this.#waitingSinceMs = Date.now();
     const [first] = records;
     if (first === undefined) return undefined;
-    for (const pending of records) pending.sent = true;
     this.#underWayBytes = bytes;
     const { compression, acks } = this.#shipping.settings;
     try {
       const encoded = encodeBatch(
-        records.map(({ record }) => record),
+        records.map(({ checked }) => checked.record),
         { compression, ...this.#identity?.fields },
       );
-      if (acks === 0) for (const pending of records) pending.resolve(this.#metadata(-1));
-      return { records, bytes: ownBuffer(encoded), deadlineMs: first.deadlineMs, mayBeStored: false };
+      if (acks === 0) for (const pending of records) pending.tell(this.#metadata(-1));
+      return { records, bytes: ownBuffer(encoded), deadlineMs: first.checked.deadlineMs, mayBeStored: false };
     } catch (error) {
       this.#underWayBytes = 0;
       for (const pending of records) pending.reject(error);
@@ -240,12 +241,11 @@ export class PartitionQueue {
     return tries <= settings.retries && Date.now() + waitMs < batch.deadlineMs;
   }
 
-  #giveUp(batch: Batch, error: unknown, tell: boolean): void {
+  #giveUp(batch: Batch, error: unknown): void {
     this.#underWayBytes = 0;
     const code = error instanceof EdgelogError ? error.code : "REQUEST_TIMED_OUT";
     if (code === "INVALID_PRODUCER_EPOCH") this.#identity?.startAnew();
     else this.#identity?.startNextEpoch();
-    if (!tell) return;
     const failed = new DeliveryError(
       code,
       `${this.#topic}/${this.#partition}: ${messageOf(error)}` +
@@ -259,7 +259,7 @@ export class PartitionQueue {
 
   /** Rejects what has waited beyond its deadline, as of `nowMs`, and was never sent. */
   #rejectWaiting(nowMs: number, cause?: unknown): void {
-    const index = this.#waiting.findIndex(({ deadlineMs }) => deadlineMs > nowMs);
+    const index = this.#waiting.findIndex(({ checked }) => checked.deadlineMs > nowMs);
     const expired = this.#waiting.splice(0, index === -1 ? this.#waiting.length : index);
     if (expired.length === 0) return;
     const code = cause instanceof EdgelogError ? cause.code : "REQUEST_TIMED_OUT";
@@ -271,7 +271,7 @@ export class PartitionQueue {
       { cause },
     );
     for (const pending of expired) {
-      this.#waitingBytes -= pending.bytes;
+      this.#waitingBytes -= pending.checked.bytes;
       pending.reject(failed);
     }
   }

@@ -11,7 +11,7 @@ import { BufferMemory } from "./buffer-memory.ts";
 import { DeliveryTally } from "./delivery-tally.ts";
 import { type ProducerOptions, type ProducerSettings, producerSettings } from "./options.ts";
 import type { Shipping } from "./partition-queue.ts";
-import type { PendingRecord } from "./pending-record.ts";
+import { type CheckedRecord, type Holdings, type Outcome, PendingRecord } from "./pending-record.ts";
 import { Permits } from "./permits.ts";
 import { ProducerIds } from "./producer-ids.ts";
 import { TopicQueues } from "./topic-queues.ts";
@@ -33,8 +33,7 @@ export interface SendOptions {
 export class Producer {
   readonly #settings: ProducerSettings;
   readonly #topics: Topics;
-  readonly #memory: BufferMemory;
-  readonly #tally = new DeliveryTally();
+  readonly #holdings: Holdings;
   readonly #queues = new Map<string, TopicQueues>();
   readonly #stop = new AbortController();
   readonly #shipping: Shipping;
@@ -46,7 +45,8 @@ export class Producer {
     const settings = producerSettings(options);
     this.#settings = settings;
     this.#topics = topics;
-    this.#memory = new BufferMemory(settings.bufferMemory, settings.maxBlockMs);
+    const memory = new BufferMemory(settings.bufferMemory, settings.maxBlockMs);
+    this.#holdings = { memory, tally: new DeliveryTally() };
     this.#shipping = {
       settings,
       transport,
@@ -59,7 +59,7 @@ export class Producer {
 
   /** Bytes of records that were accepted and are not acknowledged yet. */
   get bufferedBytes(): number {
-    return this.#memory.usedBytes;
+    return this.#holdings.memory.usedBytes;
   }
 
   /**
@@ -82,23 +82,47 @@ export class Producer {
 
   /**
    * Sends all that a source yields, no faster than the cluster takes it: whatever the source's size, at most `bufferMemory`
-   * is held. Resolves with the number of records when all are durable; rejects at the first that fails, and reads no more.
+   * is held. Resolves with the number of records when all are durable; rejects at the first that fails, or when the signal
+   * aborts, and reads no more; what it has taken by then is still delivered.
    */
   async sendAll(
     source: Iterable<ProducerRecord> | AsyncIterable<ProducerRecord>,
     options: SendOptions = {},
   ): Promise<number> {
+    const { signal } = options;
     let sent = 0;
     let failed: { readonly error: unknown } | undefined;
-    for await (const record of source) {
-      await new Promise<void>((admitted) => {
-        this.#send(record, options.signal, admitted).catch((error) => {
-          failed ??= { error };
-          admitted();
-        });
+    let onRoom: (() => void) | undefined;
+    const outcome: Outcome = {
+      resolve: () => {},
+      reject: (error) => {
+        failed ??= { error };
+        onRoom?.();
+      },
+    };
+    const send = (record: ProducerRecord): void | Promise<void> => {
+      signal?.throwIfAborted();
+      const pending = new PendingRecord(this.#check(record), this.#holdings, outcome);
+      if (this.#holdings.memory.tryAcquire(pending.checked.bytes)) return this.#admit(pending);
+      return new Promise((resolve) => {
+        onRoom = resolve;
+        this.#waitForRoom(pending, signal, resolve);
       });
-      if (failed !== undefined) throw failed.error;
-      sent += 1;
+    };
+    // A source that is at hand is read in one go, as far as there is room.
+    if (Symbol.iterator in source) {
+      for (const record of source) {
+        const room = send(record);
+        if (room !== undefined) await room;
+        if (failed !== undefined) throw failed.error;
+        sent += 1;
+      }
+    } else {
+      for await (const record of source) {
+        await send(record);
+        if (failed !== undefined) throw failed.error;
+        sent += 1;
+      }
     }
     await this.flush(options);
     if (failed !== undefined) throw failed.error;
@@ -113,7 +137,7 @@ export class Producer {
     this.#flushing += 1;
     for (const queues of this.#queues.values()) queues.stopLingering();
     try {
-      await orAborted(this.#tally.settled(), options.signal);
+      await orAborted(this.#holdings.tally.settled(), options.signal);
     } finally {
       this.#flushing -= 1;
     }
@@ -132,8 +156,8 @@ export class Producer {
         "the producer was closed before the record was acknowledged",
       );
       this.#stop.abort(reason);
-      this.#memory.refuseAll(reason);
-      await this.#tally.settled();
+      this.#holdings.memory.refuseAll(reason);
+      await this.#holdings.tally.settled();
     }
   }
 
@@ -142,57 +166,45 @@ export class Producer {
     return this.close();
   }
 
-  /** `onAdmitted` is called when there was room for it. */
-  #send(
-    record: ProducerRecord,
-    signal: AbortSignal | undefined,
-    onAdmitted?: () => void,
-  ): Promise<RecordMetadata> {
+  #send(record: ProducerRecord, signal: AbortSignal | undefined): Promise<RecordMetadata> {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
-      const checked = this.#check(record);
-      const generation = this.#tally.enter();
-      let isAdmitted = false;
-      let isSettled = false;
-      let leaveLine: (() => void) | undefined;
-      const settle = (): boolean => {
-        if (isSettled) return false;
-        isSettled = true;
-        signal?.removeEventListener("abort", onAbort);
-        if (isAdmitted) this.#memory.release(checked.bytes);
-        this.#tally.leave(generation);
-        return true;
-      };
-      const pending: PendingRecord = {
-        ...checked,
-        withdrawn: false,
-        sent: false,
-        resolve: (metadata) => {
-          if (settle()) resolve(metadata);
-        },
-        reject: (reason) => {
-          if (settle()) reject(reason);
-        },
-      };
-      const onAbort = () => {
-        if (pending.sent) return;
-        pending.withdrawn = true;
-        leaveLine?.();
-        pending.reject(signal?.reason);
-      };
-      signal?.addEventListener("abort", onAbort);
-      const admit = () => {
-        isAdmitted = true;
-        this.#queuesOf(checked.topic).add(pending);
-        onAdmitted?.();
-      };
-      if (this.#memory.tryAcquire(checked.bytes)) admit();
-      else leaveLine = this.#memory.wait(checked.bytes, admit, pending.reject);
+      const outcome: Outcome = { resolve, reject };
+      const pending = new PendingRecord(this.#check(record), this.#holdings, outcome);
+      if (signal !== undefined) withdrawOnAbort(pending, outcome, signal);
+      if (this.#holdings.memory.tryAcquire(pending.checked.bytes)) this.#admit(pending);
+      else this.#waitForRoom(pending, signal);
     });
   }
 
+  #waitForRoom(pending: PendingRecord, signal: AbortSignal | undefined, onRoom?: () => void): void {
+    const end = () => signal?.removeEventListener("abort", onAbort);
+    const leave = this.#holdings.memory.wait(
+      pending.checked.bytes,
+      () => {
+        end();
+        this.#admit(pending);
+        onRoom?.();
+      },
+      (reason) => {
+        end();
+        pending.reject(reason);
+      },
+    );
+    const onAbort = () => {
+      leave();
+      pending.reject(signal?.reason);
+    };
+    signal?.addEventListener("abort", onAbort, { once: true });
+  }
+
+  #admit(pending: PendingRecord): void {
+    pending.admit();
+    this.#queuesOf(pending.checked.topic).add(pending);
+  }
+
   /** What there is to know of a record before it waits for room. Throws what is wrong with it. */
-  #check(record: ProducerRecord) {
+  #check(record: ProducerRecord): CheckedRecord {
     if (this.#closed) throw new EdgelogError("INVALID_REQUEST", "the producer is closed");
     const { bufferMemory, deliveryTimeoutMs, maxRequestSize } = this.#settings;
     const { partition, topic = this.#settings.topic } = record;
@@ -232,6 +244,24 @@ export class Producer {
     }
     return queues;
   }
+}
+
+/** Until the outcome is told. A signal may live longer than many records. */
+function withdrawOnAbort(pending: PendingRecord, outcome: Outcome, signal: AbortSignal): void {
+  const { resolve, reject } = outcome;
+  const onAbort = () => {
+    if (!pending.isSent) pending.reject(signal.reason);
+  };
+  const end = () => signal.removeEventListener("abort", onAbort);
+  outcome.resolve = (metadata) => {
+    end();
+    resolve(metadata);
+  };
+  outcome.reject = (reason) => {
+    end();
+    reject(reason);
+  };
+  signal.addEventListener("abort", onAbort, { once: true });
 }
 
 /** Array.isArray does not narrow a readonly array. */

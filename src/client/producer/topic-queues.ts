@@ -3,7 +3,7 @@ import { EdgelogError } from "../../model/errors.ts";
 import { retrying } from "../retry.ts";
 import type { TopicDetails } from "../topics.ts";
 import { PartitionQueue, type Shipping } from "./partition-queue.ts";
-import type { PendingRecord } from "./pending-record.ts";
+import type { CheckedRecord, PendingRecord } from "./pending-record.ts";
 import { StickyPartitioner } from "./sticky-partitioner.ts";
 
 interface Metadata {
@@ -43,7 +43,7 @@ export class TopicQueues {
     const isOld =
       metadata === undefined || this.#isOlderThan(metadata, this.#shipping.settings.metadataMaxAgeMs);
     // A partition that was not there a moment ago may have been added since.
-    const isBeyond = metadata !== undefined && (pending.partition ?? 0) >= metadata.partitions;
+    const isBeyond = metadata !== undefined && (pending.checked.partition ?? 0) >= metadata.partitions;
     if (metadata === undefined || isBeyond || this.#unassigned.length > 0) this.#unassigned.push(pending);
     else this.#assign(pending, metadata);
     if (isOld || isBeyond) void this.#lookUp();
@@ -54,20 +54,21 @@ export class TopicQueues {
   }
 
   #assign(pending: PendingRecord, { partitions, messageBytesMax }: Metadata): void {
-    if (pending.withdrawn) return;
-    if (pending.partition !== undefined && pending.partition >= partitions) {
+    const { checked, isSettled } = pending;
+    if (isSettled) return;
+    if (checked.partition !== undefined && checked.partition >= partitions) {
       pending.reject(
         new EdgelogError(
           "UNKNOWN_TOPIC_OR_PARTITION",
-          `${this.#topic} has ${partitions} partitions: there is no partition ${pending.partition}`,
+          `${this.#topic} has ${partitions} partitions: there is no partition ${checked.partition}`,
         ),
       );
       return;
     }
-    this.#queueOf(this.#partitionOf(pending, partitions)).add(pending, messageBytesMax);
+    this.#queueOf(this.#partitionOf(checked, partitions)).add(pending, messageBytesMax);
   }
 
-  #partitionOf({ partition, record, bytes }: PendingRecord, partitions: number): number {
+  #partitionOf({ partition, record, bytes }: CheckedRecord, partitions: number): number {
     if (partition !== undefined) return partition;
     if (record.key !== null) return partitionForKey(record.key, partitions);
     return this.#sticky.next(bytes, partitions);
