@@ -7,6 +7,8 @@ import type { LiveTopic, World } from "./world.ts";
 
 const READ_BYTES_MAX = 40_000;
 const WAIT_MS_MAX = 300;
+/** R2 fails half the time at most: nobody is refused as often by chance. */
+const REFUSALS_MAX = 100;
 
 /** Reads a partition as it grows, through every restart, until the topic ends or the run is over. */
 export async function follow(
@@ -118,12 +120,13 @@ async function insist<T>(
   what: string,
   call: () => Promise<Answer<T>>,
 ): Promise<T | undefined> {
-  for (;;) {
+  for (let refusals = 1; ; refusals++) {
     const answer = await call();
     if (answer.kind === "ok") return answer.value;
     if (answer.kind === "lost" || topic.ended) return undefined;
-    await world.refused(answer, `${what} of ${topic.name}`, { mayReadR2: true });
-    if (!answer.retriable) return undefined;
+    const mayReadR2 = refusals < REFUSALS_MAX;
+    await world.refused(answer, `${what} of ${topic.name}`, { mayReadR2 });
+    if (!answer.retriable || !mayReadR2) return undefined;
   }
 }
 
