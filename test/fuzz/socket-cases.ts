@@ -53,7 +53,12 @@ export function nextEventCase(random: Random, topic: ModelTopic): SocketCase {
       : [`${partition}:${offsetIn(random, topic, Number(partition) || 0)}`];
   const odd = ["", "0", "0:", "0:x", "0:1,0:2", "9:1", "-1:0", "0:1;1:2", "0:99999999999999999999", " 0:3 "];
   const lastEventId = random.chance(0.8) ? listed.join(",") : random.pick(odd);
-  return { query, subprotocols: [], messages: [], ...(random.chance(0.4) && { lastEventId }) };
+  return {
+    query,
+    subprotocols: [],
+    messages: [],
+    ...(random.chance(0.4) && isHeaderText(lastEventId) && { lastEventId }),
+  };
 }
 
 function someQuery(random: Random, topic: ModelTopic): Parameter[] {
@@ -145,4 +150,8 @@ function subscribeMessage(random: Random, topic: ModelTopic): string {
   });
   const credit = random.chance(0.3) ? { credit_bytes: random.pick([0, 1, 5_000, 16_777_216, -1]) } : {};
   return JSON.stringify({ type: "subscribe", partitions, ...credit });
+}
+
+function isHeaderText(text: string): boolean {
+  return /^[ -~]*$/.test(text);
 }
