@@ -5,8 +5,6 @@ import { createServer, type Server, Socket } from "node:net";
 export type Fault =
   /** The request never arrives. */
   | "drop request"
-  /** The request never arrives, and the connection stays open. */
-  | "hold request"
   /** The request is served; the client is not told. */
   | "drop answer";
 
@@ -74,7 +72,6 @@ export class FaultyProxy {
       if (this.#frozen.has(client)) return;
       const fault = this.fault(chunk.toString("latin1"));
       if (fault === "drop request") return end();
-      if (fault === "hold request") return;
       if (fault === "drop answer") dropsAnswer = true;
       upstream.write(chunk);
     });
