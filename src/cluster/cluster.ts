@@ -67,8 +67,13 @@ export class Cluster {
   readonly controller: ControllerClient;
   readonly #env: Env;
   readonly #stubs: PartitionStubs;
-  /** Look-ups that are under way: who asks for the same topic meanwhile waits for the same answer, and keeps its turn. */
+  /** Look-ups that are under way: who asks for the same topic meanwhile waits for the same answer. */
   readonly #lookUps = new Map<string, Promise<Topic | Failure>>();
+  /**
+   * The last call of each topic that does not know it yet. Whoever calls next stands behind it: another request of the
+   * isolate may fill the cache while this one still waits, and a later batch must not find its way before an earlier one.
+   */
+  readonly #turns = new Map<string, Promise<Topic | Failure>>();
 
   constructor(env: Env) {
     this.#env = env;
@@ -138,7 +143,7 @@ export class Cluster {
     const bytes = batch.byteLength === batch.buffer.byteLength ? batch : batch.slice();
     const lookUp = () =>
       autoCreate && typeof reference === "string" ? this.topicForProduce(reference) : this.topic(reference);
-    return this.#route(lookUp, partition, (topic) =>
+    return this.#route(reference, lookUp, partition, (topic) =>
       this.#call("write", topic, partition, (leader) =>
         leader.append({ topicVersion: topic.version, batch: bytes, ...believed(leaderEpoch) }),
       ),
@@ -294,16 +299,23 @@ export class Cluster {
     partition: number,
     call: (topic: Topic) => Promise<T | Failure>,
   ): Promise<T | Failure> {
-    return this.#route(() => this.topic(reference), partition, call);
+    return this.#route(reference, () => this.topic(reference), partition, call);
   }
 
   /** Calls a partition of the topic as known; once more if it turns out that the topic is not what was known. */
   async #route<T extends object>(
+    reference: TopicReference,
     lookUp: () => Promise<Topic | Failure>,
     partition: number,
     call: (topic: Topic) => Promise<T | Failure>,
   ): Promise<T | Failure> {
-    const known = await lookUp();
+    const key = typeof reference === "string" ? `name ${reference}` : `id ${reference.id}`;
+    const before = this.#turns.get(key);
+    const turn = before === undefined ? lookUp() : before.then(lookUp, lookUp);
+    this.#turns.set(key, turn);
+    const known = await turn;
+    // Nothing is awaited between here and the call: the next turn begins after it.
+    if (this.#turns.get(key) === turn) this.#turns.delete(key);
     if (isFailure(known)) return known;
     const first = hasPartition(known, partition) ? await call(known) : noSuchPartition(known, partition);
     const isOld = isFailure(first) && (STALE_METADATA.has(first.error) || !hasPartition(known, partition));

@@ -32,6 +32,21 @@ describe("appending and reading", () => {
     expect(await readAll(cluster, name)).toEqual(values);
   });
 
+  test("a batch that waits for its topic to be looked up is not overtaken when another request learns the topic first", async () => {
+    const { name } = await createTopic();
+    const slow = slowController();
+    const cluster = new Cluster({ ...env, CONTROLLER: slow.namespace });
+    const first = cluster.append(name, 0, batchOf(["first"]));
+    ok(await new Cluster(env).topic(name));
+    const second = cluster.append(name, 0, batchOf(["second"]));
+    const read = cluster.read(name, 0, { offset: 0, maxBytes: 1 });
+    slow.answer();
+    ok(await second);
+    ok(await first);
+    ok(await read);
+    expect(await readAll(cluster, name)).toEqual(["first", "second"]);
+  });
+
   test("a batch that is a view of a larger buffer is sent alone", async () => {
     const cluster = new Cluster(env);
     const { name } = await createTopic();
@@ -255,6 +270,28 @@ describe("producer ids", () => {
     expect(new Set(ids).size).toBe(ids.length);
   });
 });
+
+/** The Controller's namespace; what it says of topics arrives when the test says so. */
+function slowController() {
+  const { promise, resolve: answer } = Promise.withResolvers<void>();
+  const namespace = new Proxy(env.CONTROLLER, {
+    get(target, name) {
+      if (name !== "get") return Reflect.get(target, name).bind(target);
+      return (id: DurableObjectId) => {
+        const stub = target.get(id);
+        const topic = async (topicName: string) => {
+          const found = await stub.topic(topicName);
+          await promise;
+          return found;
+        };
+        return new Proxy(stub, {
+          get: (of, method) => (method === "topic" ? topic : Reflect.get(of, method)),
+        });
+      };
+    },
+  });
+  return { namespace, answer };
+}
 
 /** The partitions' namespace, of which the first stubs throw exceptions with these properties. */
 function breakingNamespace(properties: object, brokenStubs: number) {
