@@ -1,8 +1,11 @@
 /** The SDK inside a Worker that reaches the cluster by a service binding. */
 
+import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
 import { exports } from "cloudflare:workers";
 import { expect, test } from "vitest";
 import { Edgelog, webSocketOver } from "../../src/client/index.ts";
+import { unwrap } from "../../src/model/errors.ts";
+import { controller, leaderOf } from "../partition/support.ts";
 
 const binding = exports.default;
 const fetch = binding.fetch.bind(binding);
@@ -42,4 +45,48 @@ test("errors of the cluster arrive by their names", async () => {
   await expect(sdk.topics.create("twice")).rejects.toMatchObject({ code: "TOPIC_ALREADY_EXISTS" });
   await expect(sdk.topics.describe("never")).rejects.toMatchObject({ code: "UNKNOWN_TOPIC_OR_PARTITION" });
   await expect(sdk.consume("never").next()).rejects.toMatchObject({ code: "UNKNOWN_TOPIC_OR_PARTITION" });
+});
+
+test("a subscription that fell behind until its records were only in R2 goes on there, and then live", async () => {
+  const sdk = client();
+  const name = "fell-behind";
+  await sdk.topics.create(name, {
+    configs: {
+      "segment.bytes": 50_000,
+      "local.retention.ms": 0,
+      "edgelog.local.drop.delay.ms": 0,
+      "file.delete.delay.ms": 0,
+    },
+  });
+  const producer = sdk.producer({ topic: name, lingerMs: 0, maxRequestSize: 11_000 });
+  const value = (i: number) => `${i} ${"x".repeat(10_000)}`;
+  for (let i = 0; i < 40; i += 1) await producer.send({ value: value(i) });
+
+  const disconnects: string[] = [];
+  let connections = 0;
+  const WebSocket = class extends webSocketOver(fetch) {
+    constructor(url: string, protocols: string[]) {
+      super(url, protocols);
+      connections += 1;
+    }
+  };
+  const records = new Edgelog({ url: "http://localhost:8787", fetch, WebSocket }).consume(name, {
+    from: "earliest",
+    creditBytes: 65_536,
+    onDisconnect: ({ message }) => disconnects.push(message),
+  });
+  const texts = [(await records.next()).value?.text()];
+  // While the loop stands still, what it has not been sent yet leaves the partition's memory and SQLite.
+  const leader = leaderOf(unwrap(await controller().topic(name)));
+  for (let i = 0; i < 5; i += 1) await runDurableObjectAlarm(leader);
+  await evictDurableObject(leader);
+  for (let i = 40; i < 45; i += 1) await producer.send({ value: value(i) });
+
+  for await (const record of records) {
+    texts.push(record.text());
+    if (texts.length === 45) break;
+  }
+  expect(texts).toEqual(Array.from({ length: 45 }, (_, i) => value(i)));
+  expect(connections, "it has not left the leader").toBeGreaterThan(1);
+  expect(disconnects, "being told to come again is no disconnect").toEqual([]);
 });
