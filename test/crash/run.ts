@@ -86,13 +86,14 @@ class CrashTest {
   async #round(): Promise<void> {
     const isFaulty = !this.#random.chance(REAL_SERVE_PROBABILITY);
     const plan = planKill(this.#random, isFaulty);
-    const server = this.#start(isFaulty ? this.#drawFaults() : undefined);
-    const spawnedMs = performance.now();
+    const faults = isFaulty ? this.#drawFaults() : undefined;
     if (plan.kind === "startup") {
-      await Promise.race([delay(plan.afterMs), server.ready.catch(() => undefined)]);
-      return this.#killNow(server, plan, isFaulty, "startup", spawnedMs);
+      const spawnedMs = performance.now();
+      const { ready } = this.#start(faults);
+      await Promise.race([delay(plan.afterMs), ready.catch(() => undefined)]);
+      return this.#killNow(plan, "startup", spawnedMs);
     }
-    const api = await this.#listening(server);
+    const api = await this.#listen(faults);
     if (api === undefined) return;
     const readyMs = performance.now();
     const verified = this.#verify(api);
@@ -106,8 +107,7 @@ class CrashTest {
       else await Promise.race([this.#activity.wait(plan.event, plan.nth), delay(EVENT_MS_MAX)]);
       if (plan.kind === "event" && plan.afterMs > 0) await delay(plan.afterMs);
     }
-    const phase = plan.kind === "wake" ? "wake" : "work";
-    await this.#killNow(server, plan, isFaulty, phase, readyMs);
+    await this.#killNow(plan, plan.kind === "wake" ? "wake" : "work", readyMs);
     await verified;
   }
 
@@ -131,14 +131,18 @@ class CrashTest {
     return server;
   }
 
-  async #listening(server: Server): Promise<Api | undefined> {
-    try {
-      const api = new Api(await server.ready);
-      this.world.came(api);
-      return api;
-    } catch (error) {
-      this.world.violated(String(error));
-      return undefined;
+  async #listen(faults: ServerOptions["faults"]): Promise<Api | undefined> {
+    for (;;) {
+      try {
+        const api = new Api(await this.#start(faults).ready);
+        this.world.came(api);
+        return api;
+      } catch (error) {
+        // Another process took the port between its choice and its use.
+        if (String(error).includes("Address already in use")) continue;
+        this.world.violated(String(error));
+        return undefined;
+      }
     }
   }
 
@@ -150,13 +154,9 @@ class CrashTest {
     this.world.count(done.every(Boolean) ? "rounds verified wholly" : "rounds verified in part");
   }
 
-  async #killNow(
-    server: Server,
-    plan: KillPlan,
-    isFaulty: boolean,
-    phase: string,
-    sinceMs: number,
-  ): Promise<void> {
+  async #killNow(plan: KillPlan, phase: string, sinceMs: number): Promise<void> {
+    const server = this.#server;
+    if (server === undefined) return;
     const phases = [phase, ...this.#activity.phases()];
     if (this.world.appendsInFlight > 0) phases.push("append");
     if (this.#workload.isDeleting) phases.push("topic deletion");
@@ -167,7 +167,7 @@ class CrashTest {
     this.world.count("kills");
     const what = plan.kind === "event" ? `${plan.event} #${plan.nth}` : plan.kind;
     this.#options.onRound?.(
-      `round ${this.world.round}: ${isFaulty ? "faulty R2" : "edgelog serve"}, killed after ${afterMs.toFixed(0)} ms (${what}) during ${phases.join(", ")}; ${this.world.counts.get("acks") ?? 0} acks`,
+      `round ${this.world.round}: ${server.isFaulty ? "faulty R2" : "edgelog serve"}, killed after ${afterMs.toFixed(0)} ms (${what}) during ${phases.join(", ")}; ${this.world.counts.get("acks") ?? 0} acks`,
     );
     if (this.world.violations.length > 0)
       this.#options.onRound?.(`last words of the platform:\n${server.log}`);
@@ -175,8 +175,7 @@ class CrashTest {
 
   /** Without faults: everything that was sent is acknowledged, checked once more, and nothing is left over. */
   async #rest(): Promise<void> {
-    const server = this.#start({ seed: 0, failures: 0, delayMsMax: 0 });
-    const api = await this.#listening(server);
+    const api = await this.#listen({ seed: 0, failures: 0, delayMsMax: 0 });
     if (api === undefined) return;
     await this.#verify(api);
     this.world.cameForProducers(api);
@@ -184,6 +183,6 @@ class CrashTest {
     await this.#verify(api);
     await verifyStorage(this.world, api, SETTLE_MS_MAX);
     this.world.went();
-    await server.stop();
+    await this.#server?.stop();
   }
 }

@@ -26,6 +26,7 @@ export interface ServerOptions {
 export class Server {
   /** Its URL; rejects if it ends before it listens. */
   readonly ready: Promise<string>;
+  readonly isFaulty: boolean;
   readonly #child: ChildProcess;
   readonly #ended: Promise<void>;
   readonly #log: string[] = [];
@@ -38,6 +39,7 @@ export class Server {
         : [SERVE_FAULTY, dataDir, JSON.stringify(variables(faults))];
     // A process group of its own, so that one signal kills node and workerd.
     this.#child = spawn(process.execPath, args, { detached: true, stdio: ["ignore", "pipe", "pipe"] });
+    this.isFaulty = faults !== undefined;
     running.add(this);
     this.#ended = new Promise((resolve) => {
       this.#child.once("exit", () => {

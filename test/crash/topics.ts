@@ -5,6 +5,7 @@ import type { Api } from "./api.ts";
 import type { Retention } from "./history.ts";
 import { Lane, type ProducerIds } from "./producers.ts";
 import { follow } from "./readers.ts";
+import { subscribe } from "./subscribers.ts";
 import { LiveTopic, type World } from "./world.ts";
 
 const PRODUCERS = 8;
@@ -122,6 +123,7 @@ export class Workload {
         lanes.push(new Lane(this.#world, this.#ids, producer, topic, partition).run());
       }
       this.#run(follow(this.#world, topic, partition, () => this.#isOver));
+      this.#run(subscribe(this.#world, topic, partition, () => this.#isOver));
     }
     const ended = Promise.all(lanes).then(() => undefined);
     this.#run(ended);
