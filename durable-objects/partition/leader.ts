@@ -215,6 +215,7 @@ export class PartitionLeader {
   /** Called by the queue, synchronously; throwing throws the object away, and with it all that memory has run ahead. */
   #write(batches: readonly AssignedBatch[]): void {
     const nowMs = this.#around.clock.now();
+    const begins = this.log.active?.bytes === 0;
     const rolled = this.#around.storage.transactionSync(() => {
       const didRoll = this.log.write(batches, this.#configs, nowMs);
       this.#flushesSinceSnapshot++;
@@ -226,7 +227,9 @@ export class PartitionLeader {
       if (didRoll || snapshotDue) this.#saveProducers(nowMs);
       return didRoll;
     });
+    const { segmentMs, retentionMs } = this.#configs;
     if (rolled) this.#around.housekeepingDue(nowMs);
+    else if (begins) this.#around.housekeepingDue(nowMs + Math.min(segmentMs, retentionMs));
     this.#around.logEndMoved();
   }
 
@@ -411,7 +414,6 @@ export class PartitionLeader {
       this.log.begin(nowMs);
       this.#learn(topic);
     });
-    this.#around.housekeepingDue(nowMs + Math.min(this.#configs.segmentMs, this.#configs.retentionMs));
     return undefined;
   }
 

@@ -46,6 +46,8 @@ export class PartitionLog extends DurableObject<Env> implements PartitionRpc {
   /** The alarm as last set by this instance; undefined: not known, or in the past. */
   #alarmAtMs: number | undefined;
   #alarmRun: Promise<void> | undefined;
+  /** What has become due while a run is under way, which may be past it already. */
+  #dueAfterRunMs = Number.POSITIVE_INFINITY;
   #alarmFailures = 0;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -142,6 +144,7 @@ export class PartitionLog extends DurableObject<Env> implements PartitionRpc {
     const retryMs = Math.min(ALARM_RETRY_MS.first * 2 ** this.#alarmFailures, ALARM_RETRY_MS.most);
     this.#alarmAtMs = CLOCK.now() + retryMs;
     await this.ctx.storage.setAlarm(this.#alarmAtMs);
+    this.#dueAfterRunMs = Number.POSITIVE_INFINITY;
     this.#alarmRun = this.#housekeeping.run();
     try {
       await this.#alarmRun;
@@ -154,10 +157,14 @@ export class PartitionLog extends DurableObject<Env> implements PartitionRpc {
       this.#alarmRun = undefined;
     }
     if (this.#leader.isRetired) return;
-    const nextMs = this.#housekeeping.nextDueMs();
-    this.#alarmAtMs = nextMs;
-    if (nextMs === undefined) await this.ctx.storage.deleteAlarm();
-    else await this.ctx.storage.setAlarm(Math.max(nextMs, CLOCK.now() + ALARM_RETRY_MS.soonest));
+    const dueMs = Math.min(this.#housekeeping.nextDueMs() ?? Number.POSITIVE_INFINITY, this.#dueAfterRunMs);
+    if (Number.isFinite(dueMs)) {
+      this.#alarmAtMs = Math.max(dueMs, CLOCK.now() + ALARM_RETRY_MS.soonest);
+      await this.ctx.storage.setAlarm(this.#alarmAtMs);
+    } else {
+      this.#alarmAtMs = undefined;
+      await this.ctx.storage.deleteAlarm();
+    }
   }
 
   /** A run that was due when the object died is due still. */
@@ -169,6 +176,10 @@ export class PartitionLog extends DurableObject<Env> implements PartitionRpc {
 
   #wakeBy(storage: LogStorage, atMs: number): void {
     if (!Number.isFinite(atMs)) return;
+    if (this.#alarmRun !== undefined) {
+      this.#dueAfterRunMs = Math.min(this.#dueAfterRunMs, atMs);
+      return;
+    }
     const isSet = this.#alarmAtMs !== undefined && this.#alarmAtMs > CLOCK.now() && this.#alarmAtMs <= atMs;
     if (isSet) return;
     this.#alarmAtMs = atMs;

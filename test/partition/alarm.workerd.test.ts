@@ -1,0 +1,66 @@
+import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { describe, expect, test } from "vitest";
+import { PartitionLog } from "../../durable-objects/partition/partition-log.ts";
+import type { Topic } from "../../src/model/topic.ts";
+import { appended, batchOf, createTopic, leaderOf } from "./support.ts";
+
+const HOUR_MS = 3_600_000;
+
+function alarmOf(topic: Topic): Promise<number | null> {
+  return runInDurableObject(leaderOf(topic), (_, { storage }) => storage.getAlarm());
+}
+
+describe("the alarm of a partition", () => {
+  test("is set by its first record, and again by the first after all have expired", async () => {
+    const topic = await createTopic({ "retention.ms": String(HOUR_MS) });
+    for (let times = 0; times < 2; times++) {
+      await appended(topic, ["a"], Date.now() - 2 * HOUR_MS);
+      const alarmAtMs = await alarmOf(topic);
+      expect(alarmAtMs).toBeGreaterThan(Date.now() + HOUR_MS / 2);
+      expect(alarmAtMs).toBeLessThanOrEqual(Date.now() + HOUR_MS);
+      await runDurableObjectAlarm(leaderOf(topic));
+      expect(await alarmOf(topic)).toBeNull();
+    }
+  });
+
+  test("comes soon when something became due while housekeeping was past it", async () => {
+    const topic = await createTopic({
+      "segment.bytes": "1000",
+      "local.retention.ms": "0",
+      "edgelog.local.drop.delay.ms": "0",
+    });
+    const uploads = haltedUploads();
+    const alarmAtMs = await runInDurableObject(leaderOf(topic), async (_, state) => {
+      const leader = new PartitionLog(state, { ...env, SEGMENTS: uploads.bucket });
+      for (let i = 0; i < 3; i++) {
+        await leader.append({ topicVersion: 1, batch: batchOf(["x".repeat(600)]) });
+      }
+      const run = leader.alarm();
+      await uploads.begun;
+      await leader.deleteRecords({ topicVersion: 1, beforeOffset: -1 });
+      uploads.goOn();
+      await run;
+      return state.storage.getAlarm();
+    });
+    expect(alarmAtMs).toBeLessThan(Date.now() + 10_000);
+  });
+});
+
+/** A bucket whose uploads wait for the test. */
+function haltedUploads() {
+  const begun = Promise.withResolvers<void>();
+  const going = Promise.withResolvers<void>();
+  const bucket = new Proxy(env.SEGMENTS, {
+    get(target, name) {
+      const method = Reflect.get(target, name).bind(target);
+      if (name !== "head") return method;
+      return async (key: string) => {
+        begun.resolve();
+        await going.promise;
+        return method(key);
+      };
+    },
+  });
+  return { bucket, begun: begun.promise, goOn: () => going.resolve() };
+}
