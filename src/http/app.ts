@@ -4,6 +4,7 @@ import type { OpenAPIHono } from "@hono/zod-openapi";
 import { createMiddleware } from "hono/factory";
 import { failure } from "../model/errors.ts";
 import { authenticated, onlyIfSetUp } from "./authentication.ts";
+import { bodyReleased } from "./body.ts";
 import { clusterRoutes } from "./cluster.ts";
 import { consumeRoutes } from "./consume.ts";
 import { type HttpEnv, newRoutes } from "./context.ts";
@@ -27,7 +28,7 @@ import { topicRoutes } from "./topics.ts";
 export function createApp(): OpenAPIHono<HttpEnv> {
   const app = newRoutes();
   app.onError(answerError);
-  app.use(countRequests);
+  app.use(countRequests, bodyReleased);
   app.route("/", healthRoutes);
   app.use(onlyIfSetUp, onlyFromHere, crossOrigin, authenticated, unsniffed);
   for (const routes of [

@@ -2,9 +2,12 @@
 
 import { gunzipSync } from "node:zlib";
 import type { z } from "@hono/zod-openapi";
+import { createMiddleware } from "hono/factory";
 import { EdgelogError } from "../model/errors.ts";
 import { HTTP_BODY_BYTES_MAX } from "../model/limits.ts";
+import type { HttpEnv } from "./context.ts";
 import { invalid, quote, validationFailed } from "./errors.ts";
+import { bodiesInFlight, type Hold } from "./in-flight.ts";
 import { parseJson } from "./json.ts";
 
 export const JSON_TYPE = "application/json";
@@ -41,9 +44,11 @@ export function bodyType<T extends string>(request: Request, supported: readonly
 
 /**
  * The whole body, after `Content-Encoding: gzip` is undone. At most HTTP_BODY_BYTES_MAX are ever held of either form.
- * @throws EdgelogError CONTENT_TOO_LARGE, UNSUPPORTED_MEDIA_TYPE for another encoding, INVALID_REQUEST for broken gzip
+ * @throws EdgelogError CONTENT_TOO_LARGE, THROTTLING_QUOTA_EXCEEDED, UNSUPPORTED_MEDIA_TYPE for another encoding, INVALID_REQUEST for broken gzip
  */
 export async function readBody(request: Request): Promise<Uint8Array> {
+  const hold = bodiesInFlight.hold();
+  holds.set(request, hold);
   const encoding = (request.headers.get("content-encoding") ?? "identity").trim().toLowerCase();
   if (encoding !== "identity" && encoding !== "gzip" && encoding !== "x-gzip") {
     throw new EdgelogError(
@@ -52,9 +57,24 @@ export async function readBody(request: Request): Promise<Uint8Array> {
     );
   }
   if (Number(request.headers.get("content-length") ?? 0) > HTTP_BODY_BYTES_MAX) throw tooLarge();
-  const bytes = await readBounded(request);
-  return encoding === "identity" ? bytes : gunzip(bytes);
+  const bytes = await readBounded(request, hold);
+  if (encoding === "identity") return bytes;
+  const inflated = gunzip(bytes);
+  hold.grow(inflated.length);
+  return inflated;
 }
+
+/** What the bodies of requests hold until they are answered. */
+const holds = new WeakMap<Request, Hold>();
+
+/** Lets go of a request's body when the request has been answered. */
+export const bodyReleased = createMiddleware<HttpEnv>(async (c, next) => {
+  try {
+    await next();
+  } finally {
+    holds.get(c.req.raw)?.release();
+  }
+});
 
 /** The body as text. @throws EdgelogError INVALID_REQUEST if it is not UTF-8, and what {@link readBody} throws */
 export async function readText(request: Request): Promise<string> {
@@ -80,7 +100,7 @@ export function parseWith<T>(schema: z.ZodType<T>, value: unknown, where = ""): 
   throw where === "" ? error : new EdgelogError(error.code, `${where}: ${error.message}`);
 }
 
-async function readBounded(request: Request): Promise<Uint8Array> {
+async function readBounded(request: Request, hold: Hold): Promise<Uint8Array> {
   if (request.body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let length = 0;
@@ -89,9 +109,12 @@ async function readBounded(request: Request): Promise<Uint8Array> {
     const { done, value } = await reader.read();
     if (done) break;
     length += value.length;
-    if (length > HTTP_BODY_BYTES_MAX) {
+    try {
+      if (length > HTTP_BODY_BYTES_MAX) throw tooLarge();
+      hold.grow(value.length);
+    } catch (error) {
       await reader.cancel().catch(() => {});
-      throw tooLarge();
+      throw error;
     }
     chunks.push(value);
   }

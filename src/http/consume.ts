@@ -12,9 +12,10 @@ import { JSON_TYPE, NDJSON_TYPE, RECORD_BATCH_TYPE } from "./body.ts";
 import { newRoutes } from "./context.ts";
 import { countFetched } from "./counters.ts";
 import { errorResponse, errorResponses } from "./errors.ts";
+import { answersInFlight } from "./in-flight.ts";
 import { negotiate } from "./negotiation.ts";
 import { digits, digitsOr, documentedAnswer, Offset, PartitionParams } from "./schemas.ts";
-import { commaSeparated, textStream } from "./text-stream.ts";
+import { byteStream, commaSeparated, textStream } from "./text-stream.ts";
 
 const ConsumeQuery = z.strictObject({
   offset: digitsOr(["earliest", "latest"])
@@ -107,7 +108,9 @@ consumeRoutes.openapi(
     const found = await read(cluster, topic, partition, query, c.req.raw.signal);
     if (isFailure(found)) return errorResponse(found, boundsBeside(found));
     countFetched(found.batches.length);
-    return answer(type, found, query.value);
+    const hold = answersInFlight.hold();
+    hold.grow(found.batches.length);
+    return answer(type, found, query.value, hold.release);
   },
 );
 
@@ -155,7 +158,7 @@ async function read(
   return isFailure(found) && found.error === "OFFSET_OUT_OF_RANGE" ? begin() : found;
 }
 
-function answer(type: string, found: Found, value: "json" | undefined): Response {
+function answer(type: string, found: Found, value: "json" | undefined, sent: () => void): Response {
   const nextOffset = nextOffsetOf(found);
   const headers = {
     "content-type": type,
@@ -164,10 +167,10 @@ function answer(type: string, found: Found, value: "json" | undefined): Response
     "edgelog-high-watermark": String(found.highWatermark),
     "edgelog-log-start-offset": String(found.logStartOffset),
   };
-  if (type === RECORD_BATCH_TYPE) return new Response(found.batches, { headers });
+  if (type === RECORD_BATCH_TYPE) return new Response(byteStream(found.batches, sent), { headers });
   const records = recordTexts(found, value);
   const text = type === NDJSON_TYPE ? lines(records) : jsonText(records, found, nextOffset);
-  return new Response(textStream(text), { headers });
+  return new Response(textStream(text, sent), { headers });
 }
 
 /** From the batches' headers, so that it can be said before a record has been decoded. */

@@ -25,7 +25,9 @@ export function addDocument(app: OpenAPIHono<HttpEnv>): void {
         },
         servers: [{ url: "/" }],
         security: [{ token: [] }],
-        tags: ["records", "subscriptions", "topics", "partitions", "cluster"].map((name) => ({ name })),
+        tags: ["records", "subscriptions", "topics", "partitions", "cluster", "kafka"].map((name) => ({
+          name,
+        })),
       }),
     );
     return c.body(document, 200, { "content-type": "application/json" });

@@ -171,6 +171,12 @@ export const TICKETS_MAX = 10_000;
 export const HTTP_BATCH_BYTES_TARGET = 1_000_000;
 /** Appends of one request that are under way at once, to as many partitions. */
 export const HTTP_APPENDS_IN_FLIGHT_MAX = 64;
+/** Bodies of all HTTP requests of an isolate that are being read or worked on; beyond it requests are told to retry. */
+export const HTTP_BODY_BYTES_IN_FLIGHT_MAX = 48 * MiB;
+/** Record batches of all HTTP answers of an isolate that are being sent; beyond it requests are told to retry. */
+export const HTTP_ANSWER_BYTES_IN_FLIGHT_MAX = 48 * MiB;
+/** What has been held for so long is taken for given up: a request whose client went away may never say so. */
+export const HTTP_IN_FLIGHT_MS_MAX = 120 * SECOND_MS;
 /** A streamed answer is encoded in pieces of about so many characters. */
 export const HTTP_CHUNK_CHARS = 64 * KiB;
 
