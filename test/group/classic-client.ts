@@ -1,15 +1,24 @@
-import type { JoinedGroup } from "../../durable-objects/group/rpc.ts";
+import type { CommitOffsetsRequest, JoinedGroup } from "../../durable-objects/group/rpc.ts";
 import { type Failure, isFailure } from "../../src/model/errors.ts";
 import { commitRequest, joinRequest, syncRequest, TOPIC, TOPIC_ID } from "./classic-requests.ts";
 import { assignmentBytes, partitionsIn } from "./consumer-protocol.ts";
 import { type GroupWorld, LostObject } from "./group-world.ts";
 
 const HEARTBEAT_MS = 3_000;
-const SESSION_TIMEOUT_MS = 10_000;
+/** A static member outlives a rebalance that it does not take part in. */
+const TIMEOUTS = {
+  dynamic: { sessionTimeoutMs: 10_000, rebalanceTimeoutMs: 30_000 },
+  static: { sessionTimeoutMs: 60_000, rebalanceTimeoutMs: 10_000 },
+} as const;
 
 /** What the clients of a simulated group tell the test, which holds it against what must be. */
 export interface Witness {
   readonly partitions: number;
+  /** By a promise that was broken. */
+  failed(error: unknown): void;
+  /** The last that anyone was told. */
+  readonly generation: number;
+  joined(generation: number, generationBefore: number): void;
   owns(memberId: string, generation: number, partitions: readonly number[]): void;
   starts(partition: number, committed: number): void;
   committed(partition: number, offset: number): void;
@@ -27,6 +36,7 @@ export class ClassicClient {
   #joined: JoinedGroup | undefined;
   #positions = new Map<number, number>();
   #isBusy = false;
+  #lastCommit: CommitOffsetsRequest | undefined;
   #nextHeartbeatMs = 0;
   /** A paused client does nothing, like one whose machine is suspended. */
   pausedUntilMs = 0;
@@ -57,7 +67,7 @@ export class ClassicClient {
     const work = this.#joined === undefined ? this.#join() : this.#poll(this.#joined);
     work
       .catch((error: unknown) => {
-        if (!(error instanceof LostObject)) throw error;
+        if (!(error instanceof LostObject)) this.#witness.failed(error);
       })
       .finally(() => {
         this.#isBusy = false;
@@ -77,9 +87,9 @@ export class ClassicClient {
     const request = joinRequest({
       memberId: this.#memberId,
       instanceId: this.#instanceId,
-      sessionTimeoutMs: SESSION_TIMEOUT_MS,
-      rebalanceTimeoutMs: 30_000,
+      ...(this.#instanceId === null ? TIMEOUTS.dynamic : TIMEOUTS.static),
     });
+    const generationBefore = this.#witness.generation;
     const joined = await this.#world.call((group) => group.joinGroup(request));
     if (isFailure(joined)) {
       this.#memberId = joined.error === "MEMBER_ID_REQUIRED" ? joined.memberId : "";
@@ -88,6 +98,7 @@ export class ClassicClient {
       return;
     }
     this.#memberId = joined.memberId;
+    this.#witness.joined(joined.generation, generationBefore);
     const isLeader = joined.leader === joined.memberId && !joined.skipAssignment;
     const assignments = isLeader ? this.#assign(joined) : [];
     const sync = { ...syncRequest(joined, assignments), instanceId: this.#instanceId };
@@ -103,6 +114,12 @@ export class ClassicClient {
       const offset = fetched.find((known) => known.partition === partition)?.offset ?? 0;
       this.#witness.starts(partition, offset);
       this.#positions.set(partition, offset);
+    }
+    // A commit of the last generation that was long on its way.
+    const late = this.#lastCommit;
+    if (late !== undefined && late.generation < joined.generation) {
+      const answer = await this.#world.call((group) => group.commitOffsets(late));
+      if (!isFailure(answer)) throw new Error(`a commit of generation ${late.generation} came through`);
     }
     this.#joined = joined;
     this.#nextHeartbeatMs = this.#world.nowMs + HEARTBEAT_MS;
@@ -125,9 +142,9 @@ export class ClassicClient {
       partition,
       offset: position + 1,
     }));
-    const committed = await this.#world.call((group) =>
-      group.commitOffsets(commitRequest(identity, ...offsets)),
-    );
+    const commit = commitRequest(identity, ...offsets);
+    this.#lastCommit = commit;
+    const committed = await this.#world.call((group) => group.commitOffsets(commit));
     if (isFailure(committed)) {
       if (committed.error !== "REBALANCE_IN_PROGRESS") return this.#recover(committed);
     } else {

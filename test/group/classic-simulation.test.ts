@@ -12,8 +12,20 @@ const CLIENTS_MAX = 6;
 /** Holds against one another what the clients are told; each finding is a broken promise. */
 class Witnesses implements Witness {
   readonly partitions = PARTITIONS;
+  generation = 0;
+  failure: unknown;
   readonly #owners = new Map<string, string>();
   readonly acknowledged = new Map<number, number>();
+
+  failed(error: unknown): void {
+    this.failure ??= error;
+  }
+
+  joined(generation: number, generationBefore: number): void {
+    if (generation < generationBefore)
+      throw new Error(`generation ${generation} follows ${generationBefore}`);
+    this.generation = Math.max(this.generation, generation);
+  }
 
   owns(memberId: string, generation: number, partitions: readonly number[]): void {
     for (const partition of partitions) {
@@ -88,7 +100,7 @@ test.each(seeds(25))(
         if (victim !== undefined) victim.isDead = true;
       } else if (what < 12) {
         const sleeper = random.pick(alive);
-        if (sleeper !== undefined) sleeper.pausedUntilMs = world.nowMs + random.below(40_000);
+        if (sleeper !== undefined) sleeper.pausedUntilMs = world.nowMs + random.below(60_000);
       } else if (what < 15) world.kill();
       else if (what < 17) world.killAfterCommit();
       else if (what < 19 && world.unanswered === 0) await world.evict();
@@ -99,6 +111,7 @@ test.each(seeds(25))(
         if (random.chance(0.3)) await world.settle();
       }
       await world.settle();
+      if (witness.failure !== undefined) throw witness.failure;
       if (steps % 20 === 0) await checkStored();
     }
 
@@ -110,6 +123,7 @@ test.each(seeds(25))(
       for (const client of alive()) client.step();
       await world.advance(500);
     }
+    if (witness.failure !== undefined) throw witness.failure;
     await checkStored();
     const description = ok(await world.ask((group) => group.describe()));
     expect(description.state).toBe("Stable");
