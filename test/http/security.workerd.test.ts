@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Env } from "../../src/env.ts";
-import { answer, refusal, request } from "./http.ts";
+import { answer, newTopic, refusal, request } from "./http.ts";
 
 const CLOSED: Partial<Env> = { EDGELOG_OPEN: "false" };
 const TOKEN = "s3cret-token";
@@ -91,6 +91,39 @@ describe("a deployment with a root token", () => {
     });
     await refusal(request("/nowhere", offer(TOKEN), WITH_TOKEN), 404);
     await refusal(request("/nowhere", offer("wrong"), WITH_TOKEN), 401);
+  });
+});
+
+describe("a WebSocket, where a token is asked for", () => {
+  const subscribe = async (query: string, headers: Record<string, string>) =>
+    request(
+      `/v1/topics/${await newTopic()}/subscribe?partition=0${query}`,
+      { headers: { upgrade: "websocket", ...headers } },
+      WITH_TOKEN,
+    );
+
+  function opened(response: Response, subprotocol: string | null): void {
+    expect([response.status, response.headers.get("sec-websocket-protocol")]).toEqual([101, subprotocol]);
+    response.webSocket?.accept();
+    response.webSocket?.close();
+  }
+
+  test("opens by token among the subprotocols, which is not echoed", async () => {
+    opened(
+      await subscribe("", { "sec-websocket-protocol": `edgelog.token.${TOKEN}, edgelog.v1.binary` }),
+      "edgelog.v1.binary",
+    );
+  });
+
+  test("opens by ticket, for a page of another origin too", async () => {
+    const issued = await request("/v1/tickets", { method: "POST", ...bearer(TOKEN) }, WITH_TOKEN);
+    const { ticket } = await answer(issued, 201);
+    opened(await subscribe(`&ticket=${ticket}`, { origin: "https://app.example" }), null);
+    expect(await refusal(await subscribe(`&ticket=${ticket}`, {}), 401)).toBe("SASL_AUTHENTICATION_FAILED");
+  });
+
+  test("does not open without", async () => {
+    expect(await refusal(await subscribe("", {}), 401)).toBe("SASL_AUTHENTICATION_FAILED");
   });
 });
 
