@@ -19,7 +19,10 @@ export interface Env {
   readonly EDGELOG_ADVERTISED_LISTENER?: string;
   /** The TCP ports that are open, separated by commas, where there are several: as many virtual brokers. */
   readonly EDGELOG_KAFKA_PORTS?: string;
-  /** Origins that browsers may call from, separated by commas; `*` for all; unset: same origin only (and, where EDGELOG_OPEN, pages on loopback). */
+  /**
+   * Origins that browsers may call from, separated by commas; `*` for all; unset: same origin only (and pages on
+   * loopback, where EDGELOG_OPEN).
+   */
   readonly EDGELOG_ALLOWED_ORIGINS?: string;
   /** Secret. A deployment without it refuses everything but /healthz. */
   readonly EDGELOG_ROOT_TOKEN?: string;
