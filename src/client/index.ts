@@ -5,6 +5,7 @@
  */
 
 export { EdgelogError, type ErrorName } from "../model/errors.ts";
+export type { AbortSignalLike } from "./abort.ts";
 export type { ConsumeFrom, ConsumeOptions } from "./consumer/options.ts";
 export type { Subscription } from "./consumer/subscription.ts";
 export { Edgelog, type EdgelogOptions } from "./edgelog.ts";

@@ -1,6 +1,7 @@
 /** Waiting, backing off and giving up: what every retry loop of the SDK is made of. */
 
 import { EdgelogError } from "../model/errors.ts";
+import { type AbortSignalLike, onAbort } from "./abort.ts";
 
 export interface Backoff {
   /** Before the first retry, in ms. */
@@ -16,25 +17,24 @@ export function backoffMs({ firstMs, maxMs }: Backoff, failures: number, random 
 }
 
 /** Resolves after `ms`, or rejects with the signal's reason as soon as it aborts. */
-export function pause(ms: number, signal?: AbortSignal): Promise<void> {
+export function pause(ms: number, signal?: AbortSignalLike): Promise<void> {
   return new Promise((resolve, reject) => {
     signal?.throwIfAborted();
-    const onAbort = () => {
-      clearTimeout(timer);
-      reject(signal?.reason);
-    };
     const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", onAbort);
+      end();
       resolve();
     }, ms);
-    signal?.addEventListener("abort", onAbort, { once: true });
+    const end = onAbort(signal, () => {
+      clearTimeout(timer);
+      reject(signal?.reason);
+    });
   });
 }
 
 export interface RetryOptions extends Backoff {
   /** No try starts later than this (`Date.now()`). */
   readonly deadlineMs: number;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: AbortSignalLike | undefined;
 }
 
 /** Runs it until it succeeds, fails with an error that no retry can cure, or the deadline is near; then throws the last error. */
@@ -62,12 +62,11 @@ function isUnknownTopic(error: EdgelogError): boolean {
 }
 
 /** Waits for the promise, but not longer than the signal allows. The work behind the promise goes on. */
-export function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+export function orAborted<T>(promise: Promise<T>, signal: AbortSignalLike | undefined): Promise<T> {
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
     signal.throwIfAborted();
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+    const end = onAbort(signal, () => reject(signal.reason));
+    promise.then(resolve, reject).finally(end);
   });
 }

@@ -1,4 +1,5 @@
 import { EdgelogError, type ErrorName } from "../model/errors.ts";
+import type { AbortSignalLike } from "./abort.ts";
 import { isRetriable } from "./retry.ts";
 import { path, property, type Transport } from "./transport.ts";
 
@@ -48,7 +49,7 @@ export interface PartitionDescription {
 }
 
 export interface CallOptions {
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignalLike;
 }
 
 export interface DescribeTopicOptions extends CallOptions {
@@ -204,7 +205,7 @@ export class Topics {
     name: string,
     partition: number,
     timestamp: "earliest" | "latest" | number,
-    signal: AbortSignal | undefined,
+    signal: AbortSignalLike | undefined,
   ): Promise<PartitionOffset> {
     const call = {
       path: path`/v1/topics/${name}/partitions/${partition}/offsets`,

@@ -1,6 +1,7 @@
 /** One HTTP call to the cluster: its URL, its token, its timeout, and every way to fail as an {@link EdgelogError}. */
 
 import { EdgelogError, type ErrorName, isErrorName } from "../model/errors.ts";
+import { type AbortSignalLike, onAbort } from "./abort.ts";
 import type { FetchLike, FetchResponse } from "./platform.ts";
 import { type Backoff, retrying } from "./retry.ts";
 
@@ -22,7 +23,7 @@ export interface Call {
   /** Sent as they are. */
   readonly bytes?: { readonly data: Uint8Array<ArrayBuffer>; readonly type: string };
   readonly prefer?: "return=minimal";
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: AbortSignalLike | undefined;
   /** Instead of the client's `requestTimeoutMs`. */
   readonly timeoutMs?: number;
 }
@@ -75,8 +76,7 @@ export class Transport {
       `${method} ${url} was not answered in ${timeoutMs} ms`,
     );
     const timer = setTimeout(() => controller.abort(timedOut), timeoutMs);
-    const onAbort = () => controller.abort(call.signal?.reason);
-    call.signal?.addEventListener("abort", onAbort, { once: true });
+    const end = onAbort(call.signal, () => controller.abort(call.signal?.reason));
     try {
       const response = await this.options.fetch(url, {
         method,
@@ -92,7 +92,7 @@ export class Transport {
       throw new EdgelogError("NETWORK_EXCEPTION", `${method} ${url}: ${causeOf(error)}`, { cause: error });
     } finally {
       clearTimeout(timer);
-      call.signal?.removeEventListener("abort", onAbort);
+      end();
     }
   }
 
@@ -102,7 +102,7 @@ export class Transport {
   }
 
   /** The same for more than one call. */
-  repeat<T>(run: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  repeat<T>(run: () => Promise<T>, signal: AbortSignalLike | undefined): Promise<T> {
     const { backoff, requestTimeoutMs } = this.options;
     return retrying(run, { ...backoff, deadlineMs: Date.now() + requestTimeoutMs, signal });
   }

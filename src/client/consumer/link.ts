@@ -2,6 +2,7 @@ import { EdgelogError } from "../../model/errors.ts";
 import { SUBSCRIPTIONS_PER_SOCKET_MAX } from "../../model/limits.ts";
 import type { DataFrame } from "../../subscribe/frame.ts";
 import { encodeClientMessage, type ServerMessage } from "../../subscribe/protocol.ts";
+import { type AbortSignalLike, onAbort } from "../abort.ts";
 import type { WebSocketConstructor } from "../platform.ts";
 import { backoffMs, isRetriable, pause } from "../retry.ts";
 import type { Topics } from "../topics.ts";
@@ -16,7 +17,7 @@ export interface Wiring {
   readonly topics: Topics;
   readonly WebSocket: WebSocketConstructor;
   /** Aborts when the subscription is over. */
-  readonly over: AbortSignal;
+  readonly over: AbortSignalLike;
   /** Whether WebSockets reach the cluster at all: of all links together. */
   readonly handshakes: { hasOpened: boolean };
 }
@@ -98,13 +99,14 @@ export class Link {
   /** A loop that stands still has its window full: connecting would serve nothing. */
   async #roomForCredit(): Promise<void> {
     const { over, settings } = this.#wiring;
+    const end = onAbort(over, () => this.#onConsumed?.());
     while (this.#unconsumedBytes >= settings.creditBytes && !over.aborted) {
       await new Promise<void>((resolve) => {
         this.#onConsumed = resolve;
-        over.addEventListener("abort", () => resolve(), { once: true });
       });
       this.#onConsumed = undefined;
     }
+    end();
   }
 
   async #connect(): Promise<SessionEnd> {
@@ -130,12 +132,13 @@ export class Link {
       onMessage: (message) => this.#told(message),
     });
     this.#session = session;
-    const onOver = () => session.drop(new EdgelogError("NETWORK_EXCEPTION", "the subscription is over"));
-    over.addEventListener("abort", onOver, { once: true });
+    const end = onAbort(over, () =>
+      session.drop(new EdgelogError("NETWORK_EXCEPTION", "the subscription is over")),
+    );
     try {
       return await session.ended;
     } finally {
-      over.removeEventListener("abort", onOver);
+      end();
       this.#session = undefined;
     }
   }

@@ -2,6 +2,7 @@ import { EdgelogError } from "../../model/errors.ts";
 import { topicNameProblem } from "../../model/ids.ts";
 import { SUBSCRIBER_CREDIT_BYTES_DEFAULT, SUBSCRIBER_CREDIT_BYTES_MAX } from "../../model/limits.ts";
 import { isOffset, isPartition } from "../../subscribe/position.ts";
+import type { AbortSignalLike } from "../abort.ts";
 import { whole } from "../producer/options.ts";
 
 /**
@@ -27,7 +28,7 @@ export interface ConsumeOptions {
   /** 0-based. Default: all, and those that are added later. Kafka: `assign()`. */
   readonly partitions?: readonly number[];
   /** Ends the subscription: the loop throws the signal's reason. To end it without, leave the loop or call `close()`. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignalLike;
   /** false: ends where the log ended when the subscription began. Default true: waits for more. */
   readonly follow?: boolean;
   /**

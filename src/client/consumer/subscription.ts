@@ -1,6 +1,7 @@
 import { decodeBatches } from "../../log/batch.ts";
 import { EdgelogError } from "../../model/errors.ts";
 import type { DataFrame } from "../../subscribe/frame.ts";
+import { onAbort, Stop } from "../abort.ts";
 import { ConsumedRecord } from "../record.ts";
 import { Inbox } from "./inbox.ts";
 import { Link, PARTITIONS_PER_LINK_MAX, type Wiring } from "./link.ts";
@@ -17,7 +18,7 @@ export class Subscription implements AsyncIterableIterator<ConsumedRecord, void,
   readonly #settings: ConsumeSettings;
   readonly #wiring: Wiring;
   readonly #inbox = new Inbox();
-  readonly #over = new AbortController();
+  readonly #over = new Stop();
   readonly #records: AsyncGenerator<ConsumedRecord, void, undefined>;
   /** The offset after the last record that was given out. */
   readonly #positions = new Map<number, number>();
@@ -37,7 +38,7 @@ export class Subscription implements AsyncIterableIterator<ConsumedRecord, void,
     this.#wiring = {
       ...wiring,
       settings: this.#settings,
-      over: this.#over.signal,
+      over: this.#over,
       handshakes: { hasOpened: false },
     };
     this.#records = this.#iterate();
@@ -89,7 +90,7 @@ export class Subscription implements AsyncIterableIterator<ConsumedRecord, void,
         for (const record of this.#unread(arrival.frame)) {
           yield record;
           signal?.throwIfAborted();
-          if (this.#over.signal.aborted) return;
+          if (this.#over.aborted) return;
         }
         arrival.link.consumed(arrival.frame.batches.length);
       }
@@ -125,12 +126,11 @@ export class Subscription implements AsyncIterableIterator<ConsumedRecord, void,
     const { signal, follow, topic, metadataMaxAgeMs } = this.#settings;
     const { topics, over } = this.#wiring;
     signal?.throwIfAborted();
-    const onAbort = () => {
+    const end = onAbort(signal, () => {
       this.#inbox.abort(signal?.reason);
-      this.#over.abort();
-    };
-    signal?.addEventListener("abort", onAbort, { once: true });
-    over.addEventListener("abort", () => signal?.removeEventListener("abort", onAbort), { once: true });
+      this.#over.abort(signal?.reason);
+    });
+    onAbort(over, end);
     try {
       const partitions = this.#settings.partitions ?? (await this.#allPartitions());
       const starts = await this.#startsOf(partitions);
@@ -165,7 +165,7 @@ export class Subscription implements AsyncIterableIterator<ConsumedRecord, void,
 
   async #allPartitions(): Promise<number[]> {
     const { topic } = this.#settings;
-    const { partitions } = await this.#wiring.topics.describe(topic, { signal: this.#over.signal });
+    const { partitions } = await this.#wiring.topics.describe(topic, { signal: this.#over });
     return Array.from({ length: partitions }, (_, partition) => partition);
   }
 
@@ -212,7 +212,7 @@ export class Subscription implements AsyncIterableIterator<ConsumedRecord, void,
   #end(): void {
     clearInterval(this.#lookForMoreTimer);
     this.#inbox.end();
-    this.#over.abort();
+    this.#over.abort(new EdgelogError("NETWORK_EXCEPTION", "the subscription is over"));
   }
 }
 

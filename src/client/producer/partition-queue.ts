@@ -2,6 +2,7 @@ import { encodeBatch } from "../../log/batch.ts";
 import { BATCH_HEADER_BYTES } from "../../log/batch-header.ts";
 import { EdgelogError, type ErrorName } from "../../model/errors.ts";
 import { RECORDS_PER_BATCH_MAX } from "../../model/limits.ts";
+import type { AbortSignalLike } from "../abort.ts";
 import { DeliveryError } from "../errors.ts";
 import { backoffMs, isRetriable, pause } from "../retry.ts";
 import { path, property, type Transport } from "../transport.ts";
@@ -18,7 +19,7 @@ export interface Shipping {
   /** Requests under way, over all partitions. */
   readonly permits: Permits;
   /** Aborts when the producer is closed without waiting. */
-  readonly stop: AbortSignal;
+  readonly stop: AbortSignalLike;
   /** Somebody waits for all of it to be sent: nothing lingers. */
   isFlushing(): boolean;
 }

@@ -1,4 +1,5 @@
 import { EdgelogError } from "../../model/errors.ts";
+import type { AbortSignalLike } from "../abort.ts";
 import { type RetryOptions, retrying } from "../retry.ts";
 import { property, type Transport } from "../transport.ts";
 
@@ -35,7 +36,7 @@ export class ProducerIds {
     return allocated;
   }
 
-  async #request(signal: AbortSignal | undefined): Promise<number> {
+  async #request(signal: AbortSignalLike | undefined): Promise<number> {
     const answer = await this.#transport.call({ method: "POST", path: "/v1/producers", signal });
     const id = property(answer, "producer_id");
     if (typeof id === "number" && Number.isSafeInteger(id) && id >= 0) return id;

@@ -3,6 +3,7 @@ import { BATCH_HEADER_BYTES } from "../../log/batch-header.ts";
 import { EdgelogError } from "../../model/errors.ts";
 import { topicNameProblem } from "../../model/ids.ts";
 import { isPartition } from "../../subscribe/position.ts";
+import { type AbortSignalLike, onAbort, Stop } from "../abort.ts";
 import { type ProducerRecord, type RecordMetadata, toNewRecord } from "../record.ts";
 import { orAborted } from "../retry.ts";
 import type { Topics } from "../topics.ts";
@@ -18,7 +19,7 @@ import { TopicQueues } from "./topic-queues.ts";
 
 export interface SendOptions {
   /** Gives the record up while it waits; once it is part of a request, the signal has no effect and the outcome is told. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignalLike;
 }
 
 /**
@@ -35,7 +36,7 @@ export class Producer {
   readonly #topics: Topics;
   readonly #holdings: Holdings;
   readonly #queues = new Map<string, TopicQueues>();
-  readonly #stop = new AbortController();
+  readonly #stop = new Stop();
   readonly #shipping: Shipping;
   #flushing = 0;
   #closed = false;
@@ -52,7 +53,7 @@ export class Producer {
       transport,
       producerIds: new ProducerIds(transport),
       permits: new Permits(settings.maxInFlight),
-      stop: this.#stop.signal,
+      stop: this.#stop,
       isFlushing: () => this.#flushing > 0,
     };
   }
@@ -166,7 +167,7 @@ export class Producer {
     return this.close();
   }
 
-  #send(record: ProducerRecord, signal: AbortSignal | undefined): Promise<RecordMetadata> {
+  #send(record: ProducerRecord, signal: AbortSignalLike | undefined): Promise<RecordMetadata> {
     return new Promise((resolve, reject) => {
       signal?.throwIfAborted();
       const outcome: Outcome = { resolve, reject };
@@ -177,8 +178,7 @@ export class Producer {
     });
   }
 
-  #waitForRoom(pending: PendingRecord, signal: AbortSignal | undefined, onRoom?: () => void): void {
-    const end = () => signal?.removeEventListener("abort", onAbort);
+  #waitForRoom(pending: PendingRecord, signal: AbortSignalLike | undefined, onRoom?: () => void): void {
     const leave = this.#holdings.memory.wait(
       pending.checked.bytes,
       () => {
@@ -191,11 +191,10 @@ export class Producer {
         pending.reject(reason);
       },
     );
-    const onAbort = () => {
+    const end = onAbort(signal, () => {
       leave();
       pending.reject(signal?.reason);
-    };
-    signal?.addEventListener("abort", onAbort, { once: true });
+    });
   }
 
   #admit(pending: PendingRecord): void {
@@ -247,12 +246,11 @@ export class Producer {
 }
 
 /** Until the outcome is told. A signal may live longer than many records. */
-function withdrawOnAbort(pending: PendingRecord, outcome: Outcome, signal: AbortSignal): void {
+function withdrawOnAbort(pending: PendingRecord, outcome: Outcome, signal: AbortSignalLike): void {
   const { resolve, reject } = outcome;
-  const onAbort = () => {
+  const end = onAbort(signal, () => {
     if (!pending.isSent) pending.reject(signal.reason);
-  };
-  const end = () => signal.removeEventListener("abort", onAbort);
+  });
   outcome.resolve = (metadata) => {
     end();
     resolve(metadata);
@@ -261,7 +259,6 @@ function withdrawOnAbort(pending: PendingRecord, outcome: Outcome, signal: Abort
     end();
     reject(reason);
   };
-  signal.addEventListener("abort", onAbort, { once: true });
 }
 
 /** Array.isArray does not narrow a readonly array. */

@@ -1,5 +1,6 @@
 import { partitionForKey } from "../../log/partitioner.ts";
 import { EdgelogError } from "../../model/errors.ts";
+import type { AbortSignalLike } from "../abort.ts";
 import { retrying } from "../retry.ts";
 import type { TopicDetails } from "../topics.ts";
 import { PartitionQueue, type Shipping } from "./partition-queue.ts";
@@ -16,7 +17,7 @@ interface Metadata {
 export class TopicQueues {
   readonly #topic: string;
   readonly #shipping: Shipping;
-  readonly #describe: (topic: string, signal: AbortSignal) => Promise<TopicDetails>;
+  readonly #describe: (topic: string, signal: AbortSignalLike) => Promise<TopicDetails>;
   readonly #queues = new Map<number, PartitionQueue>();
   readonly #sticky: StickyPartitioner;
   /** In the order in which they came, until the number of partitions is known. */
@@ -27,7 +28,7 @@ export class TopicQueues {
   constructor(
     topic: string,
     shipping: Shipping,
-    describe: (topic: string, signal: AbortSignal) => Promise<TopicDetails>,
+    describe: (topic: string, signal: AbortSignalLike) => Promise<TopicDetails>,
   ) {
     this.#topic = topic;
     this.#shipping = shipping;
