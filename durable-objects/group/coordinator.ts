@@ -4,7 +4,7 @@
  */
 
 import { type Failure, failure, isFailure } from "../../src/model/errors.ts";
-import type { TopicId } from "../../src/model/ids.ts";
+import { groupIdProblem, type TopicId } from "../../src/model/ids.ts";
 import {
   ALARM_RETRY_MS,
   OFFSET_MAX,
@@ -17,7 +17,7 @@ import { CommitQueue, type CommitResult } from "./commit-queue.ts";
 import { GroupStore } from "./group-store.ts";
 import { type ExpiryRule, Offsets } from "./offsets.ts";
 import { Registration } from "./registration.ts";
-import { commitProblem, groupIdProblem, joinProblem, leaveProblem, syncProblem } from "./requests.ts";
+import { commitProblem, joinProblem, leaveProblem, syncProblem } from "./requests.ts";
 import type {
   CommitOffsetsRequest,
   CommittedOffset,
@@ -371,7 +371,8 @@ export class Coordinator implements GroupRpc {
   }
 
   #idProblem(): Failure | undefined {
-    return groupIdProblem(this.groupId);
+    const problem = groupIdProblem(this.groupId);
+    return problem === undefined ? undefined : failure("INVALID_GROUP_ID", problem);
   }
 }
 

@@ -2,7 +2,6 @@
 
 import { type Failure, failure } from "../../src/model/errors.ts";
 import {
-  GROUP_ID_BYTES_MAX,
   GROUP_MEMBER_ASSIGNMENT_BYTES_MAX,
   GROUP_MEMBER_METADATA_BYTES_MAX,
   GROUP_MEMBER_PROTOCOLS_MAX,
@@ -13,15 +12,6 @@ import {
   OFFSETS_PER_GROUP_MAX,
 } from "../../src/model/limits.ts";
 import type { CommitOffsetsRequest, JoinGroupRequest, LeavingMember, SyncGroupRequest } from "./rpc.ts";
-
-const encoder = new TextEncoder();
-
-/** INVALID_GROUP_ID */
-export function groupIdProblem(groupId: string): Failure | undefined {
-  if (groupId === "") return failure("INVALID_GROUP_ID", "the group id is empty");
-  if (encoder.encode(groupId).length <= GROUP_ID_BYTES_MAX) return undefined;
-  return failure("INVALID_GROUP_ID", `the group id has more than ${GROUP_ID_BYTES_MAX} bytes of UTF-8`);
-}
 
 /** INVALID_SESSION_TIMEOUT, INVALID_REQUEST */
 export function joinProblem(request: JoinGroupRequest): Failure | undefined {

@@ -32,6 +32,8 @@ export const CLUSTER_OPERATIONS = setOf(
   IDEMPOTENT_WRITE,
 );
 
+export const GROUP_OPERATIONS = setOf(READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS, ALTER_CONFIGS);
+
 function setOf(...operations: readonly number[]): number {
   return operations.reduce((set, operation) => set | (1 << operation), 0);
 }

@@ -38,6 +38,13 @@ export class Brokers {
     return (topic.id.charCodeAt(0) + partition) % Math.max(1, this.all.length);
   }
 
+  /** Of a group or a transactional id: always the same, as long as the brokers are. */
+  coordinatorOf(key: string): Broker | undefined {
+    let hash = 0;
+    for (let index = 0; index < key.length; index++) hash = (hash * 31 + key.charCodeAt(index)) >>> 0;
+    return this.all[hash % Math.max(1, this.all.length)];
+  }
+
   /** The leader comes first. There may be more of them than brokers: as many as the topic was created with. */
   replicasOf(topic: Pick<Topic, "id" | "replicationFactor">, partition: number): number[] {
     const { replicationFactor = 1 } = topic;

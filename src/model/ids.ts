@@ -2,6 +2,8 @@
  * Names and ids that several parts of the system must spell the same way.
  */
 
+import { GROUP_ID_BYTES_MAX } from "./limits.ts";
+
 /** A topic id: Kafka's Uuid, 16 random bytes as 22 characters of base64url. Never reused. */
 export type TopicId = string;
 
@@ -46,6 +48,13 @@ export function topicNameProblem(name: string): string | undefined {
     return `the topic name ${JSON.stringify(name)} has characters other than a-z, A-Z, 0-9, ".", "_" and "-"`;
   }
   return undefined;
+}
+
+/** Why a group id is not legal, or undefined if it is. It is the name of a Durable Object. */
+export function groupIdProblem(groupId: string): string | undefined {
+  if (groupId === "") return "the group id is empty";
+  if (new TextEncoder().encode(groupId).length <= GROUP_ID_BYTES_MAX) return undefined;
+  return `the group id has more than ${GROUP_ID_BYTES_MAX} bytes of UTF-8`;
 }
 
 function base64url(bytes: Uint8Array): string {

@@ -2,25 +2,37 @@ import type { Handler } from "../handler.ts";
 import type { Api } from "../schema.ts";
 import { alterConfigs } from "./alter-configs.ts";
 import { apiVersionsHandler } from "./api-versions.ts";
+import { consumerGroupDescribe } from "./consumer-group-describe.ts";
 import { createPartitions } from "./create-partitions.ts";
 import { createTopics } from "./create-topics.ts";
+import { deleteGroups } from "./delete-groups.ts";
 import { deleteRecords } from "./delete-records.ts";
 import { deleteTopics } from "./delete-topics.ts";
 import { describeCluster } from "./describe-cluster.ts";
 import { describeConfigs } from "./describe-configs.ts";
+import { describeGroups } from "./describe-groups.ts";
 import { describeLogDirs } from "./describe-log-dirs.ts";
 import { describeProducers } from "./describe-producers.ts";
 import { describeTopicPartitions } from "./describe-topic-partitions.ts";
 import { fetch } from "./fetch.ts";
+import { findCoordinator } from "./find-coordinator.ts";
+import { heartbeat } from "./heartbeat.ts";
 import { incrementalAlterConfigs } from "./incremental-alter-configs.ts";
 import { initProducerId } from "./init-producer-id.ts";
+import { joinGroup } from "./join-group.ts";
+import { leaveGroup } from "./leave-group.ts";
+import { listGroups } from "./list-groups.ts";
 import { listOffsets } from "./list-offsets.ts";
 import { listPartitionReassignments } from "./list-partition-reassignments.ts";
 import { metadata } from "./metadata.ts";
+import { offsetCommit } from "./offset-commit.ts";
+import { offsetDelete } from "./offset-delete.ts";
+import { offsetFetch } from "./offset-fetch.ts";
 import { offsetForLeaderEpoch } from "./offset-for-leader-epoch.ts";
 import { produce } from "./produce.ts";
 import { saslAuthenticate } from "./sasl-authenticate.ts";
 import { saslHandshake } from "./sasl-handshake.ts";
+import { syncGroup } from "./sync-group.ts";
 
 const apiVersions = apiVersionsHandler(() => offeredApis());
 
@@ -45,6 +57,18 @@ const HANDLERS: ReadonlyMap<number, Handler> = new Map(
     describeTopicPartitions,
     describeProducers,
     listPartitionReassignments,
+    findCoordinator,
+    joinGroup,
+    syncGroup,
+    heartbeat,
+    leaveGroup,
+    offsetCommit,
+    offsetFetch,
+    offsetDelete,
+    describeGroups,
+    listGroups,
+    deleteGroups,
+    consumerGroupDescribe,
     saslHandshake,
     saslAuthenticate,
   ]
