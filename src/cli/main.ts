@@ -19,7 +19,8 @@ if (process.channel !== undefined) {
 try {
   await createProgram().parseAsync();
 } catch (error) {
-  process.exitCode = report(error);
+  // Not only the code: whatever else was begun would keep the process alive.
+  process.exit(report(error));
 }
 
 function report(error: unknown): number {

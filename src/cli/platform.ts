@@ -180,8 +180,10 @@ async function dieWithParent(dataDir: DataDir, workerdPath: string): Promise<Rec
 
 /** workerd's own message does not say which port: each is tried first, and a 0 becomes a free one. */
 async function claimPorts(host: string, ports: readonly number[]): Promise<number[]> {
-  const claimed = await Promise.all(ports.map((port) => claimPort(host, port)));
+  const claims = await Promise.allSettled(ports.map((port) => claimPort(host, port)));
+  const claimed = claims.flatMap((claim) => (claim.status === "fulfilled" ? [claim.value] : []));
   await Promise.all(claimed.map(({ release }) => release()));
+  for (const claim of claims) if (claim.status === "rejected") throw claim.reason;
   return claimed.map(({ port }) => port);
 }
 

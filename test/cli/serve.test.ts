@@ -83,7 +83,7 @@ describe("edgelog serve", () => {
   test("a second one on the same data directory is refused", async () => {
     await using directory = await temporaryDirectory();
     const first = await start(directory.path);
-    const second = await edgelog(["serve", "--port", "0", "--data", directory.path]);
+    const second = await edgelog(["serve", "--port", "0", "--kafka-port", "0", "--data", directory.path]);
     expect(second).toMatchObject({ exitCode: 1, stdout: "" });
     expect(second.stderr).toContain(`in use by another edgelog serve (process ${first.process.pid})`);
   });
@@ -92,6 +92,15 @@ describe("edgelog serve", () => {
     await using directory = await temporaryDirectory();
     await using occupied = await occupiedPort();
     const result = await edgelog(["serve", "--port", String(occupied.port), "--data", directory.path]);
+    expect(result).toMatchObject({ exitCode: 1, stdout: "" });
+    expect(result.stderr).toContain(`127.0.0.1:${occupied.port}: the port is in use`);
+  });
+
+  test("a Kafka port in use is an error that names it", async () => {
+    await using directory = await temporaryDirectory();
+    await using occupied = await occupiedPort();
+    const ports = ["--port", "0", "--kafka-port", "0", "--kafka-port", String(occupied.port)];
+    const result = await edgelog(["serve", ...ports, "--data", directory.path]);
     expect(result).toMatchObject({ exitCode: 1, stdout: "" });
     expect(result.stderr).toContain(`127.0.0.1:${occupied.port}: the port is in use`);
   });
