@@ -285,7 +285,7 @@ export class PartitionLeader {
     if (!this.isOpen) return at(-1);
     const timestampMs = request.timestamp === MAX_TIMESTAMP ? this.log.maxTimestamp() : request.timestamp;
     if (timestampMs < 0) return at(-1);
-    const found = this.log.findTimestamp(timestampMs);
+    const found = this.log.findTimestamp(timestampMs, request.fromOffset);
     if (found.kind === "none") return at(-1);
     return found.kind === "batch"
       ? { ...found, logStartOffset: this.log.logStartOffset, timestampMs, leaderEpoch }

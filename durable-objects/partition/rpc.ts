@@ -75,6 +75,8 @@ export interface ListOffsetsRequest extends PartitionRequest {
   /** ms, or one of the special timestamps. */
   readonly timestamp: number;
   readonly isolation?: Isolation;
+  /** Of a time: look no earlier, because what was found there held no such record. */
+  readonly fromOffset?: number;
 }
 
 export type ListOffsetsResult =
@@ -85,7 +87,7 @@ export type ListOffsetsResult =
       readonly timestamp: number;
       readonly leaderEpoch: number;
     }
-  /** The record is in this batch: the first whose timestamp is at least the one asked for. */
+  /** The record is in this batch, if the batch's header is true and the record is not deleted; else it comes later. */
   | {
       readonly kind: "batch";
       readonly batch: Uint8Array;
@@ -95,10 +97,12 @@ export type ListOffsetsResult =
       readonly timestampMs: number;
       readonly leaderEpoch: number;
     }
-  /** It is in the first batch of this range whose maxTimestamp is at least the one asked for. */
+  /** Likewise, but the batch is the first of this range whose maxTimestamp is at least the one asked for. */
   | {
       readonly kind: "remote";
       readonly range: RemoteRange;
+      /** The offset after the range. */
+      readonly nextOffset: number;
       readonly timestampMs: number;
       readonly leaderEpoch: number;
     }

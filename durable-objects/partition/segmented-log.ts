@@ -23,7 +23,7 @@ const HEADERS_PAGE = 64;
 export type TimestampSearch =
   | { readonly kind: "none" }
   | { readonly kind: "batch"; readonly batch: Uint8Array }
-  | { readonly kind: "remote"; readonly range: RemoteRange };
+  | { readonly kind: "remote"; readonly range: RemoteRange; readonly nextOffset: number };
 
 export class SegmentedLog {
   readonly #store: LogStore;
@@ -183,7 +183,7 @@ export class SegmentedLog {
     const segment = offset >= active.baseOffset ? active : this.#store.segmentOf(offset);
     if (segment === undefined) throw new Error(`no segment contains offset ${offset}`);
     if (segment.state === SegmentState.remote) {
-      const index = new SegmentIndex(this.#store.segmentIndex(segment), segment.baseOffset, segment.bytes);
+      const index = new SegmentIndex(this.#store.segmentIndex(segment), segment);
       return { ...this.#objectOf(segment), ...index.spanOfOffset(offset, bytesMax), offset };
     }
     const groups = this.#localBatches(segment, offset, bytesMax);
@@ -192,34 +192,39 @@ export class SegmentedLog {
     return batches;
   }
 
-  /** The first batch that reaches beyond the log start and whose maxTimestamp is at least this. */
-  findTimestamp(timestampMs: number): TimestampSearch {
-    for (let from = this.#logStartOffset; ; ) {
+  /**
+   * The first batch that reaches beyond the log start, and beyond `fromOffset`, and whose maxTimestamp is at least this.
+   * Of a range it may be missing: then look again from the range's `nextOffset` on.
+   */
+  findTimestamp(timestampMs: number, fromOffset: number = 0): TimestampSearch {
+    const start = Math.max(fromOffset, this.#logStartOffset);
+    for (let from = start; ; ) {
       const segment = this.#store.segmentOfTimestamp(timestampMs, from) ?? this.#active;
       if (segment === undefined) return { kind: "none" };
       const found =
         segment.state === SegmentState.remote
-          ? this.#findTimestampRemote(segment, timestampMs)
-          : this.#findTimestampLocal(segment, timestampMs);
+          ? this.#findTimestampRemote(segment, timestampMs, start)
+          : this.#findTimestampLocal(segment, timestampMs, start);
       if (found.kind !== "none" || segment === this.#active) return found;
       from = segment.nextOffset;
     }
   }
 
-  #findTimestampRemote(segment: SegmentRow, timestampMs: number): TimestampSearch {
-    const index = new SegmentIndex(this.#store.segmentIndex(segment), segment.baseOffset, segment.bytes);
-    const span = index.spanOfTimestamp(timestampMs);
+  #findTimestampRemote(segment: SegmentRow, timestampMs: number, start: number): TimestampSearch {
+    const index = new SegmentIndex(this.#store.segmentIndex(segment), segment);
+    const span = index.spanOfTimestamp(timestampMs, start);
     if (span === undefined) return { kind: "none" };
-    return { kind: "remote", range: { ...this.#objectOf(segment), ...span, offset: this.#logStartOffset } };
+    const { nextOffset, ...place } = span;
+    return { kind: "remote", range: { ...this.#objectOf(segment), ...place, offset: start }, nextOffset };
   }
 
-  #findTimestampLocal(segment: SegmentRow, timestampMs: number): TimestampSearch {
-    for (let from = this.#logStartOffset; ; ) {
+  #findTimestampLocal(segment: SegmentRow, timestampMs: number, start: number): TimestampSearch {
+    for (let from = start; ; ) {
       const group = this.#store.groupOfTimestamp(segment, timestampMs, from);
       if (group === undefined) return { kind: "none" };
       for (const { header } of headersIn(group.headers)) {
         from = header.nextOffset;
-        if (header.maxTimestamp < timestampMs || header.nextOffset <= this.#logStartOffset) continue;
+        if (header.maxTimestamp < timestampMs || header.nextOffset <= start) continue;
         const [batches = new Uint8Array()] = this.#store.groupBatches(
           segment,
           group.baseOffset,

@@ -3,7 +3,6 @@ import type {
   AppendResult,
   DeleteRecordsResult,
   Isolation,
-  ListOffsetsResult,
   LogBounds,
   OffsetForLeaderEpochResult,
   PartitionDescription,
@@ -12,19 +11,21 @@ import type {
   ReadRequest,
 } from "../../durable-objects/partition/rpc.ts";
 import type { Env } from "../env.ts";
-import { findByTimestamp } from "../log/decode-batch.ts";
 import { type Failure, failure, isFailure } from "../model/errors.ts";
 import { placementOf, type Topic } from "../model/topic.ts";
-import { readBatchOfTimestamp, readRange } from "../tier/read-range.ts";
-import type { RemoteRange } from "../tier/segment-object.ts";
+import { readRange } from "../tier/read-range.ts";
 import { ControllerClient } from "./controller-client.ts";
+import { type ListedOffset, listOffset } from "./list-offset.ts";
 import { LogEndWatch } from "./log-end-watch.ts";
+import { askTwice, missing } from "./missing-segment.ts";
 import { type PartitionStub, PartitionStubs } from "./partition-stubs.ts";
 import { ProducerIds } from "./producer-ids.ts";
 import { RemoteReads } from "./remote-reads.ts";
 import { callObject } from "./stub-errors.ts";
 import { TopicCache } from "./topic-cache.ts";
 import { type WaitOptions, waitForBatches } from "./waiting-read.ts";
+
+export type { ListedOffset } from "./list-offset.ts";
 
 /** By its name; or by its id, so that a topic that was recreated under the same name is another one. */
 export type TopicReference = string | Pick<Topic, "id">;
@@ -41,13 +42,6 @@ export type ReadOptions = Omit<ReadRequest, "topicVersion">;
 /** Whole batches, the first of which contains the offset asked for. Empty at the log end. */
 export interface ReadAnswer extends LogBounds {
   readonly batches: Uint8Array;
-}
-
-export interface ListedOffset {
-  /** -1 where no record has such a timestamp. */
-  readonly offset: number;
-  readonly timestamp: number;
-  readonly leaderEpoch: number;
 }
 
 /** Answers that say: what you know of the topic is old. */
@@ -184,11 +178,13 @@ export class Cluster {
     isolation: Isolation = "read_uncommitted",
   ): Promise<ListedOffset | Failure> {
     return this.#routeByReference(reference, partition, (topic) =>
-      this.#twice(async () => {
-        const found = await this.#call("read", topic, partition, (leader) =>
-          leader.listOffsets({ topicVersion: topic.version, timestamp, isolation }),
-        );
-        return isFailure(found) ? found : this.#listed(found);
+      listOffset(timestamp, {
+        ask: (sought, fromOffset) =>
+          this.#call("read", topic, partition, (leader) =>
+            leader.listOffsets({ topicVersion: topic.version, timestamp: sought, isolation, fromOffset }),
+          ),
+        bucket: this.#env.SEGMENTS,
+        run: (read) => remoteReads.run(0, read),
       }),
     );
   }
@@ -254,7 +250,7 @@ export class Cluster {
   }
 
   async #read(topic: Topic, partition: number, request: ReadOptions): Promise<ReadAnswer | ReadFailure> {
-    return this.#twice(async () => {
+    return askTwice(async () => {
       const result = await this.#call("read", topic, partition, (leader) =>
         leader.read({ topicVersion: topic.version, ...request }),
       );
@@ -269,29 +265,6 @@ export class Cluster {
       if (batches === undefined) return missing(range);
       return isFailure(batches) ? batches : { ...bounds, batches };
     });
-  }
-
-  async #listed(found: Exclude<ListOffsetsResult, Failure>): Promise<ListedOffset | Failure | Missing> {
-    const { leaderEpoch } = found;
-    if (found.kind === "offset") return { offset: found.offset, timestamp: found.timestamp, leaderEpoch };
-    const record = await remoteReads.run(0, async () => {
-      if (found.kind === "batch") {
-        return keptByTimestamp(found.batch, found.timestampMs, found.logStartOffset);
-      }
-      const batch = await readBatchOfTimestamp(this.#env.SEGMENTS, found.range, found.timestampMs);
-      if (batch === undefined) return missing(found.range);
-      return batch.length === 0 ? undefined : keptByTimestamp(batch, found.timestampMs, found.range.offset);
-    });
-    if (record === undefined) return { offset: -1, timestamp: -1, leaderEpoch };
-    return "offset" in record ? { ...record, leaderEpoch } : record;
-  }
-
-  /** A tiered segment that is gone has been retained away since the leader answered: the leader is asked again, once. */
-  async #twice<T extends object>(read: () => Promise<T | Missing>): Promise<T | Failure> {
-    const first = await read();
-    if (!isMissing(first)) return first;
-    const second = await read();
-    return isMissing(second) ? failure(second.error, second.message) : second;
   }
 
   #routeByReference<T extends object>(
@@ -347,34 +320,6 @@ export class Cluster {
       }
     });
   }
-}
-
-/**
- * DeleteRecords may have moved the log start into the batch. If only deleted records of it are young enough, the log
- * start is the answer: early, but never out of range.
- */
-function keptByTimestamp(
-  batch: Uint8Array,
-  timestampMs: number,
-  logStartOffset: number,
-): { offset: number; timestamp: number } | undefined {
-  const kept = findByTimestamp(batch, timestampMs, logStartOffset);
-  if (kept !== undefined) return kept;
-  const deleted = findByTimestamp(batch, timestampMs);
-  return deleted && { ...deleted, offset: logStartOffset };
-}
-
-type Missing = Failure & { readonly missing: true };
-
-function missing({ key }: RemoteRange): Missing {
-  return {
-    ...failure("KAFKA_STORAGE_ERROR", `the tiered segment ${key} is not in R2; retry`),
-    missing: true,
-  };
-}
-
-function isMissing(result: object): result is Missing {
-  return "missing" in result;
 }
 
 function believed(leaderEpoch: number | undefined): { leaderEpoch?: number } {

@@ -3,7 +3,7 @@
  * offset or a time in a segment without reading it whole, as Kafka's `.index` and `.timeindex` do.
  *
  * An entry has 16 bytes, big-endian: offset relative to the segment's base (uint32), position of the batch in the
- * object (uint32), the largest timestamp from the segment's start to the end of the span (float64, ms).
+ * object (uint32), the largest timestamp in the span (float64, ms).
  */
 
 import { SEGMENT_INDEX_BYTES_MAX } from "../model/limits.ts";
@@ -21,7 +21,6 @@ export class SegmentIndexBuilder {
   readonly #baseOffset: number;
   readonly #intervalBytes: number;
   readonly #entries: { offset: number; position: number; maxTimestamp: number }[] = [];
-  #maxTimestamp = -1;
 
   /** `segmentBytes` is the size of the whole segment. */
   constructor(baseOffset: number, segmentBytes: number, intervalBytes: number) {
@@ -31,13 +30,13 @@ export class SegmentIndexBuilder {
   }
 
   add(batch: { readonly baseOffset: number; readonly maxTimestamp: number }, position: number): void {
-    this.#maxTimestamp = Math.max(this.#maxTimestamp, batch.maxTimestamp);
+    const { baseOffset: offset, maxTimestamp } = batch;
     const last = this.#entries.at(-1);
     if (last !== undefined && position - last.position < this.#intervalBytes) {
-      last.maxTimestamp = this.#maxTimestamp;
+      last.maxTimestamp = Math.max(last.maxTimestamp, maxTimestamp);
       return;
     }
-    this.#entries.push({ offset: batch.baseOffset, position, maxTimestamp: this.#maxTimestamp });
+    this.#entries.push({ offset, position, maxTimestamp });
   }
 
   finish(): Uint8Array {
@@ -51,28 +50,46 @@ export class SegmentIndexBuilder {
   }
 }
 
+/** What an index belongs to. */
+export interface IndexedSegment {
+  readonly baseOffset: number;
+  readonly nextOffset: number;
+  readonly bytes: number;
+}
+
 /** Reads an index as {@link SegmentIndexBuilder} wrote it. */
 export class SegmentIndex {
   readonly #view: DataView;
-  readonly #baseOffset: number;
-  readonly #segmentBytes: number;
+  readonly #segment: IndexedSegment;
 
-  constructor(index: Uint8Array, baseOffset: number, segmentBytes: number) {
+  constructor(index: Uint8Array, segment: IndexedSegment) {
     this.#view = new DataView(index.buffer, index.byteOffset, index.byteLength);
-    this.#baseOffset = baseOffset;
-    this.#segmentBytes = segmentBytes;
+    this.#segment = segment;
   }
 
   /** A span that holds the batch with this offset and at least `minBytes` from that batch on, if the segment has them. */
   spanOfOffset(offset: number, minBytes: number): IndexedSpan {
-    const entry = Math.max(0, this.#firstEntry((i) => this.#offset(i) > offset) - 1);
-    return this.#span(entry, minBytes);
+    return this.#span(this.#entryOf(offset), minBytes);
   }
 
-  /** The span that holds the first batch whose maxTimestamp is at least this, or undefined. */
-  spanOfTimestamp(timestampMs: number): IndexedSpan | undefined {
-    const entry = this.#firstEntry((i) => this.#maxTimestamp(i) >= timestampMs);
-    return entry === this.#length ? undefined : this.#span(entry, 0);
+  /**
+   * The first span that reaches beyond an offset and has a batch whose maxTimestamp is at least this, or undefined. Where
+   * the offset lies in the span itself, that batch may come before it: then look again from the span's `nextOffset` on.
+   */
+  spanOfTimestamp(
+    timestampMs: number,
+    fromOffset: number,
+  ): (IndexedSpan & { readonly nextOffset: number }) | undefined {
+    for (let entry = this.#entryOf(fromOffset); entry < this.#length; entry++) {
+      if (this.#maxTimestamp(entry) < timestampMs) continue;
+      return { ...this.#span(entry, 0), nextOffset: this.#offset(entry + 1) };
+    }
+    return undefined;
+  }
+
+  /** The entry of the span that holds the batch with this offset. */
+  #entryOf(offset: number): number {
+    return Math.max(0, this.#firstEntry((i) => this.#offset(i) > offset) - 1);
   }
 
   /** From one entry to the first that begins at least `minBytes` after this entry's own span. */
@@ -100,11 +117,12 @@ export class SegmentIndex {
   }
 
   #offset(entry: number): number {
-    return this.#baseOffset + this.#view.getUint32(entry * ENTRY_BYTES);
+    if (entry >= this.#length) return this.#segment.nextOffset;
+    return this.#segment.baseOffset + this.#view.getUint32(entry * ENTRY_BYTES);
   }
 
   #position(entry: number): number {
-    return entry >= this.#length ? this.#segmentBytes : this.#view.getUint32(entry * ENTRY_BYTES + 4);
+    return entry >= this.#length ? this.#segment.bytes : this.#view.getUint32(entry * ENTRY_BYTES + 4);
   }
 
   #maxTimestamp(entry: number): number {

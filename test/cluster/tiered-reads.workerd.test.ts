@@ -1,8 +1,19 @@
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { Cluster } from "../../src/cluster/cluster.ts";
+import { FIELD, writeInt64 } from "../../src/log/batch-layout.ts";
+import { crc32c } from "../../src/log/crc32c.ts";
 import { ok, refused } from "./results.ts";
-import { createTopic, fillAndTier, objectKeys, readAll, TINY_SEGMENTS, valuesIn } from "./support.ts";
+import {
+  batchOf,
+  createTopic,
+  fillAndTier,
+  LONG,
+  objectKeys,
+  readAll,
+  TINY_SEGMENTS,
+  valuesIn,
+} from "./support.ts";
 
 describe("a log whose older part is in R2", () => {
   test.each([1, 200, 700, 1_000_000])("is read whole, in order, %d bytes at a time", async (maxBytes) => {
@@ -38,6 +49,39 @@ describe("a log whose older part is in R2", () => {
     }
   });
 
+  test("tells the offset of a time of what is kept, though deleted records of the same object are as young", async () => {
+    const cluster = new Cluster(env);
+    const topic = await createTopic({
+      ...TINY_SEGMENTS,
+      "segment.bytes": "5000",
+      "index.interval.bytes": "1",
+    });
+    const start = Date.now() - 60_000;
+    ok(await cluster.append(topic, 0, batchOf([LONG], start + 1_000)));
+    await fillAndTier(topic, 30, start);
+    ok(await cluster.deleteRecords(topic, 0, 5));
+    expect(ok(await cluster.describePartition(topic, 0)).earliestLocalOffset).toBeGreaterThan(20);
+    for (let offset = 5; offset < 31; offset++) {
+      const timestamp = start + offset - 1;
+      expect(await cluster.listOffsets(topic, 0, timestamp)).toMatchObject({ offset, timestamp });
+    }
+    expect(await cluster.listOffsets(topic, 0, start)).toMatchObject({ offset: 5 });
+    expect(await cluster.listOffsets(topic, 0, start + 30)).toMatchObject({ offset: -1 });
+  });
+
+  test("passes over a batch whose header promises younger records than it holds, wherever it lies", async () => {
+    const cluster = new Cluster(env);
+    const topic = await createTopic(TINY_SEGMENTS);
+    const start = Date.now();
+    ok(await cluster.append(topic, 0, withMaxTimestamp(batchOf(["old"], start), start + 5)));
+    await fillAndTier(topic, 10, start);
+    expect(await cluster.listOffsets(topic, 0, start + 3)).toMatchObject({ offset: 4 });
+    ok(await cluster.append(topic, 0, withMaxTimestamp(batchOf(["old"], start), start + 99)));
+    ok(await cluster.append(topic, 0, batchOf(["new"], start + 50)));
+    expect(await cluster.listOffsets(topic, 0, start + 50)).toMatchObject({ offset: 12 });
+    expect(await cluster.listOffsets(topic, 0, start + 51)).toMatchObject({ offset: -1 });
+  });
+
   test("whose object is lost is refused, after the leader was asked again, and says that a retry may help", async () => {
     const cluster = new Cluster(env);
     const topic = await createTopic(TINY_SEGMENTS);
@@ -64,3 +108,11 @@ describe("a log whose older part is in R2", () => {
     expect(await readAll(new Cluster(env), topic)).toEqual(values);
   });
 });
+
+/** The batch with another maxTimestamp in its header. */
+function withMaxTimestamp(batch: Uint8Array, timestamp: number): Uint8Array {
+  const view = new DataView(batch.buffer, batch.byteOffset, batch.byteLength);
+  writeInt64(view, FIELD.maxTimestamp, timestamp);
+  view.setUint32(FIELD.crc, crc32c(batch, FIELD.attributes));
+  return batch;
+}
