@@ -103,7 +103,12 @@ describe("groups of kafkajs", () => {
 
   /** Resolves when the member has its partitions. */
   async function consume(groupId: string, topic: string, received: Received): Promise<Consumer> {
-    const consumer = kafka.consumer({ groupId, sessionTimeout: 10_000, heartbeatInterval: 300, maxWaitTimeInMs: 200 });
+    const consumer = kafka.consumer({
+      groupId,
+      sessionTimeout: 10_000,
+      heartbeatInterval: 300,
+      maxWaitTimeInMs: 200,
+    });
     consumers.push(consumer);
     await consumer.connect();
     await consumer.subscribe({ topic, fromBeginning: true });
