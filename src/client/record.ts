@@ -2,7 +2,7 @@
 
 import type { LogRecord, NewRecord, RecordHeader } from "../log/record.ts";
 import { EdgelogError } from "../model/errors.ts";
-import { HEADERS_PER_RECORD_MAX } from "../model/limits.ts";
+import { HEADERS_PER_RECORD_MAX, TIMESTAMP_MS_MAX } from "../model/limits.ts";
 
 /** Text is sent as its UTF-8 bytes; null is Kafka's null (as a value: a tombstone). */
 export type Data = string | Uint8Array | null;
@@ -81,7 +81,7 @@ export class ConsumedRecord implements LogRecord {
 /** Checks a record and turns it into bytes. Throws INVALID_RECORD. */
 export function toNewRecord(record: ProducerRecord): NewRecord {
   const timestamp = record.timestamp ?? Date.now();
-  if (!Number.isSafeInteger(timestamp) || timestamp < 0) {
+  if (!Number.isInteger(timestamp) || timestamp < 0 || timestamp > TIMESTAMP_MS_MAX) {
     throw new EdgelogError("INVALID_RECORD", `timestamp must be ms since 1970, not ${timestamp}`);
   }
   const headers = toHeaders(record.headers);

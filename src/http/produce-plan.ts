@@ -6,7 +6,7 @@ import type { CompressionName } from "../log/compression.ts";
 import { partitionForKey } from "../log/partitioner.ts";
 import type { NewRecord } from "../log/record.ts";
 import { EdgelogError, type Failure, failure } from "../model/errors.ts";
-import { HTTP_BATCH_BYTES_TARGET } from "../model/limits.ts";
+import { HTTP_BATCH_BYTES_TARGET, TIMESTAMP_MS_MAX } from "../model/limits.ts";
 import { type TopicConfigOverrides, type TopicConfigs, topicConfigs } from "../model/topic-configs.ts";
 
 export interface RecordToProduce {
@@ -141,6 +141,9 @@ function batchSizeProblem(bytes: number, configs: TopicConfigs): Failure | undef
 }
 
 function timestampProblem(timestamp: number, configs: TopicConfigs, nowMs: number): Failure | undefined {
+  if (timestamp > TIMESTAMP_MS_MAX) {
+    return failure("INVALID_TIMESTAMP", `${timestamp} is no time; the last one is ${TIMESTAMP_MS_MAX}`);
+  }
   if (configs.messageTimestampType !== "CreateTime") return undefined;
   const aheadMs = timestamp - nowMs;
   if (aheadMs <= configs.messageTimestampAfterMaxMs && -aheadMs <= configs.messageTimestampBeforeMaxMs) {

@@ -6,7 +6,9 @@ import { BufferMemory } from "../../src/client/producer/buffer-memory.ts";
 import { DeliveryTally } from "../../src/client/producer/delivery-tally.ts";
 import { PartitionIdentity } from "../../src/client/producer/producer-ids.ts";
 import { StickyPartitioner } from "../../src/client/producer/sticky-partitioner.ts";
+import { toNewRecord } from "../../src/client/record.ts";
 import { backoffMs } from "../../src/client/retry.ts";
+import { encodeBatch } from "../../src/log/batch.ts";
 
 const unreachable = () => expect.unreachable();
 
@@ -141,4 +143,21 @@ test("pauses double up to the longest, ±20 %", () => {
   ]);
   expect(backoffMs(backoff, 1, () => 0)).toBe(80);
   expect(backoffMs(backoff, 50, () => 1)).toBeCloseTo(1_200);
+});
+
+test("a record's time is refused before it shares a batch with others, or is one that a batch can hold", () => {
+  const times = fc.oneof(
+    fc.double(),
+    fc.integer(),
+    fc.constantFrom(8.64e15, 8.64e15 + 1, 2 ** 53 - 1, -1, 0),
+  );
+  fc.assert(
+    fc.property(times, (timestamp) => {
+      try {
+        encodeBatch([toNewRecord({ timestamp })]);
+      } catch (error) {
+        expect(error).toMatchObject({ code: "INVALID_RECORD" });
+      }
+    }),
+  );
 });

@@ -163,6 +163,18 @@ describe("a request that is wrong in itself", () => {
     expect(await logEnd(topic, 1)).toBe(0);
   });
 
+  test("for a time that cannot be is refused as a whole, though the leader's clock stamps the records", async () => {
+    const topic = await newTopic(2, { "message.timestamp.type": "LogAppendTime" });
+    const records = [
+      { value: "a", partition: 0 },
+      { value: "b", partition: 1, timestamp: 8.8e15 },
+    ];
+    expect(await refusal(produce(topic, { records }), 400)).toBe("INVALID_TIMESTAMP");
+    // Behind whatever the refused request may have begun.
+    await answer(produce(topic, { records: [{ value: "c", partition: 0 }] }));
+    expect(await logEnd(topic, 0)).toBe(1);
+  });
+
   test("does not create its topic", async () => {
     const topic = `never-${crypto.randomUUID()}`;
     await refusal(produce(topic, { records: [{ value: "a", partition: 1 }] }), 404);
