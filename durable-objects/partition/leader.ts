@@ -161,6 +161,12 @@ export class PartitionLeader {
   }
 
   #topicRuleProblem(header: BatchHeader): Failure | undefined {
+    if (header.isTransactional) {
+      return failure(
+        "INVALID_TXN_STATE",
+        "transactions are not supported; produce without a transactional id",
+      );
+    }
     const { maxMessageBytes, segmentBytes, messageTimestampType } = this.#configs;
     if (header.sizeInBytes > maxMessageBytes) {
       return failure(

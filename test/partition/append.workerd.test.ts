@@ -1,5 +1,6 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
+import { encodeBatch } from "../../src/log/batch.ts";
 import { readBatchHeader } from "../../src/log/batch-header.ts";
 import { newTopicId } from "../../src/model/ids.ts";
 import {
@@ -59,6 +60,19 @@ describe("appending", () => {
     expect(await append(topic, corrupt)).toMatchObject({ error: "CORRUPT_MESSAGE" });
     expect(await append(topic, batch.slice(0, -1))).toHaveProperty("error");
     expect(await append(topic, new Uint8Array())).toHaveProperty("error");
+    expect((await readLocal(topic)).highWatermark).toBe(0);
+  });
+
+  test("a transactional batch is refused: nobody would write its end", async () => {
+    const topic = await createTopic();
+    const records = [{ timestamp: 1, key: null, value: new Uint8Array(1) }];
+    const batch = encodeBatch(records, {
+      producerId: 1,
+      producerEpoch: 0,
+      baseSequence: 0,
+      transactional: true,
+    });
+    expect(await append(topic, batch)).toMatchObject({ error: "INVALID_TXN_STATE" });
     expect((await readLocal(topic)).highWatermark).toBe(0);
   });
 
