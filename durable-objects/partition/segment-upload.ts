@@ -20,32 +20,44 @@ export async function uploadSegment(
   segment: SegmentRow,
   indexIntervalBytes: number,
 ): Promise<Uint8Array> {
-  const index = new SegmentIndexBuilder(segment.baseOffset, segment.bytes, indexIntervalBytes);
-  const stored = await bucket.head(key);
-  if (stored !== null) {
-    checkSize(stored, segment, key);
-    for (const piece of indexed(store, segment, index)) void piece;
-    return index.finish();
+  const newIndex = () => new SegmentIndexBuilder(segment.baseOffset, segment.bytes, indexIntervalBytes);
+  if ((await bucket.head(key)) === null) {
+    const index = newIndex();
+    if (await putSegment(bucket, key, segment, indexed(store, segment, index))) return index.finish();
   }
+  checkSize(await bucket.head(key), segment, key);
+  const index = newIndex();
+  for (const piece of indexed(store, segment, index)) releaseBytes(piece);
+  return index.finish();
+}
+
+/** False if there is such an object by now. */
+async function putSegment(
+  bucket: R2Bucket,
+  key: string,
+  segment: SegmentRow,
+  pieces: Iterable<Uint8Array>,
+): Promise<boolean> {
   const { readable, writable } = new FixedLengthStream(segment.bytes);
   const writer = writable.getWriter();
   const writing = (async () => {
-    for (const piece of indexed(store, segment, index)) {
+    for (const piece of pieces) {
       await writer.write(piece);
       releaseBytes(piece);
     }
     await writer.close();
   })();
+  let object: R2Object | null = null;
   try {
-    const onlyIf = new Headers({ "If-None-Match": "*" });
-    const object = (await bucket.put(key, readable, { onlyIf })) ?? (await bucket.head(key));
-    checkSize(object, segment, key);
-  } catch (error) {
-    await Promise.allSettled([writer.abort(error), writing]);
-    throw error;
+    object = await bucket.put(key, readable, { onlyIf: new Headers({ "If-None-Match": "*" }) });
+  } finally {
+    // Unless it was stored, nobody may be reading what is still being written.
+    if (object === null) await Promise.allSettled([writer.abort(), writing]);
   }
+  if (object === null) return false;
   await writing;
-  return index.finish();
+  checkSize(object, segment, key);
+  return true;
 }
 
 function* indexed(store: LogStore, segment: SegmentRow, index: SegmentIndexBuilder): Generator<Uint8Array> {
