@@ -123,9 +123,7 @@ export class Housekeeping {
     const { store } = this.#leader;
     const nowMs = this.#clock.now();
     for (;;) {
-      const due = store
-        .segmentsIn(SegmentState.deleting, DELETIONS_PER_CALL)
-        .filter(({ stateAtMs }) => stateAtMs <= nowMs);
+      const due = store.dueDeletions(nowMs, DELETIONS_PER_CALL);
       if (due.length === 0) return;
       await this.#bucket.delete(due.map((segment) => this.#keyOf(segment)));
       this.#storage.transactionSync(() => {

@@ -287,6 +287,11 @@ export class LogStore {
     return this.#totals("state IN (1, 2, 3, 4)");
   }
 
+  /** Deleted segments whose objects are due. */
+  dueDeletions(nowMs: number, limit: number): SegmentRow[] {
+    return this.#segments("WHERE state = 5 AND state_at_ms <= ? ORDER BY base_offset LIMIT ?", nowMs, limit);
+  }
+
   /** When the first deleted segment's object is due. */
   nextDeletionAtMs(): number | undefined {
     const [row] = this.#exec("SELECT min(state_at_ms) AS due FROM segments WHERE state = 5");

@@ -183,6 +183,25 @@ describe("retention", () => {
   });
 });
 
+test("objects that are due are deleted though a thousand others are not yet", async () => {
+  const topic = await createTopic(TINY);
+  await fill(topic, 20);
+  await settle(topic);
+  const leader = leaderOf(topic);
+  // As if they had left the log while file.delete.delay.ms was longer.
+  await runInDurableObject(leader, (_, { storage }) => {
+    storage.sql.exec(
+      `WITH RECURSIVE others(n) AS (SELECT -1 UNION ALL SELECT n - 1 FROM others WHERE n > -1000)
+       INSERT INTO segments (base_offset, generation, next_offset, bytes, max_timestamp, state, state_at_ms)
+       SELECT n, 0, 0, 1, 0, 5, ? FROM others`,
+      Date.now() + 3_600_000,
+    );
+  });
+  await leader.deleteRecords({ topicVersion: 1, beforeOffset: -1 });
+  await settle(topic);
+  expect(await objectsOf(topic)).toEqual([]);
+});
+
 describe("finding offsets by time", () => {
   test("names the batch of the first record at or after it, wherever that is", async () => {
     const topic = await createTopic(TINY);
