@@ -17,6 +17,8 @@ export interface DataDir {
   readonly path: string;
   /** workerd's launcher writes its pid here. */
   readonly runtimePidFile: string;
+  /** For files that do not outlive the process: empty at the start, gone at the end. */
+  readonly temporary: string;
   release(): Promise<void>;
 }
 
@@ -28,13 +30,17 @@ export async function lockDataDir(dataDir: string): Promise<DataDir> {
   });
   const lockFile = join(path, "serve.lock");
   const runtimePidFile = join(path, "workerd.pid");
+  const temporary = join(path, "tmp");
   await takeLock(lockFile, path);
   await endOrphan(runtimePidFile);
+  await rm(temporary, { recursive: true, force: true });
+  await mkdir(temporary);
   const release = async (): Promise<void> => {
+    await rm(temporary, { recursive: true, force: true });
     await rm(runtimePidFile, { force: true });
     await rm(lockFile, { force: true });
   };
-  return { path, runtimePidFile, release };
+  return { path, runtimePidFile, temporary, release };
 }
 
 async function takeLock(lockFile: string, path: string): Promise<void> {

@@ -55,9 +55,10 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const dataDir = await lockDataDir(options.dataDir);
   try {
     const [httpPort = port, ...tcpPorts] = await claimPorts(host, [port, ...kafkaPorts]);
-    const bindings = { ...withoutAccess(options.vars), ...access(rootToken), ...virtualBrokers(tcpPorts) };
+    const vars = { ...options.vars, ...virtualBrokers(tcpPorts) };
     const listeners = { host, httpPort, tcpPorts };
-    const runtime = await startRuntime({ code, bindings, dataDir, listeners, quiet: options.quiet ?? false });
+    const quiet = options.quiet ?? false;
+    const runtime = await startRuntime({ code, vars, access: access(rootToken), dataDir, listeners, quiet });
     let stopped: Promise<void> | undefined;
     const stop = (): Promise<void> => {
       stopped ??= runtime.dispose().finally(() => dataDir.release());
@@ -90,8 +91,8 @@ function access(rootToken: string | undefined): Record<string, string> {
   return rootToken === undefined ? { EDGELOG_OPEN: "true" } : { EDGELOG_ROOT_TOKEN: rootToken };
 }
 
-/** Who may do what is decided by the token and the address alone. */
-function withoutAccess(vars: Readonly<Record<string, string>> = {}): Record<string, string> {
+/** Who gets in is decided by the token and the address alone, whatever wrangler.toml or a .dev.vars says. */
+function withoutAccess(vars: Readonly<Record<string, string>>): Record<string, string> {
   const { EDGELOG_OPEN: _open, EDGELOG_ROOT_TOKEN: _token, ...others } = vars;
   return others;
 }
@@ -103,7 +104,8 @@ function virtualBrokers(tcpPorts: readonly number[]): Record<string, string> {
 
 interface RuntimeParts {
   readonly code: string;
-  readonly bindings: Record<string, string>;
+  readonly vars: Readonly<Record<string, string>>;
+  readonly access: Readonly<Record<string, string>>;
   readonly dataDir: DataDir;
   readonly listeners: {
     readonly host: string;
@@ -136,19 +138,36 @@ async function startRuntime(parts: RuntimeParts): Promise<Miniflare> {
         name: "edgelog",
         modules: [{ type: "ESModule", path: join(PACKAGE_ROOT, "worker.js"), contents: parts.code }],
         modulesRoot: PACKAGE_ROOT,
-        bindings: { ...declaredVars(workerOptions.bindings), ...parts.bindings },
+        bindings: {
+          ...withoutAccess({ ...declaredVars(workerOptions.bindings), ...parts.vars }),
+          ...parts.access,
+        },
         unsafeDirectSockets: [{ host, port: httpPort }],
         connectHandlers: tcpPorts.map((port) => ({ protocol: "tcp", port, address: host })),
       },
     ],
   });
-  const runtime = withoutSignalHandlers(() => new Miniflare(options));
+  const runtime = withTemporaryFilesIn(parts.dataDir.temporary, () =>
+    withoutSignalHandlers(() => new Miniflare(options)),
+  );
   try {
     await runtime.ready;
     return runtime;
   } catch (error) {
     await runtime.dispose().catch(() => undefined);
     throw startFailure(error);
+  }
+}
+
+/** miniflare makes a directory in the system's, which stays behind when it is killed; in ours it is cleared by the next start. */
+function withTemporaryFilesIn<T>(directory: string, run: () => T): T {
+  const before = process.env.TMPDIR;
+  process.env.TMPDIR = directory;
+  try {
+    return run();
+  } finally {
+    if (before === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = before;
   }
 }
 

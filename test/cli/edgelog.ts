@@ -43,8 +43,12 @@ export interface Served {
 }
 
 /** `edgelog serve` on a free port, ready. */
-export async function serve(dataDir: string, args: readonly string[] = []): Promise<Served> {
-  const child = start(["serve", "--port", "0", "--kafka-port", "0", "--data", dataDir, ...args]);
+export async function serve(
+  dataDir: string,
+  args: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Served> {
+  const child = start(["serve", "--port", "0", "--kafka-port", "0", "--data", dataDir, ...args], env);
   const errors = text(child.stderr);
   const line = await firstLine(child);
   if (line === undefined) throw new Error(`edgelog serve did not start: ${await errors}`);

@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import {
@@ -19,8 +19,12 @@ afterEach(async () => {
   await Promise.all(running.splice(0).map((served) => end(served.process, "SIGKILL")));
 });
 
-async function start(dataDir: string, args: readonly string[] = []): Promise<Served> {
-  const served = await serve(dataDir, args);
+async function start(
+  dataDir: string,
+  args: readonly string[] = [],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Served> {
+  const served = await serve(dataDir, args, env);
   running.push(served);
   return served;
 }
@@ -53,6 +57,14 @@ describe("edgelog serve", () => {
     expect(await isRunning(workerd)).toBe(false);
     const consumed = await edgelog(["consume", "events", "-e"], { env: second.env });
     expect(consumed).toMatchObject({ exitCode: 0, stdout: "one\ntwo\n" });
+  });
+
+  test("nothing is left behind in the system's directory for temporary files, even by SIGKILL", async () => {
+    await using directory = await temporaryDirectory();
+    await using temporary = await temporaryDirectory();
+    const served = await start(directory.path, [], { TMPDIR: temporary.path });
+    await end(served.process, "SIGKILL");
+    expect(await readdir(temporary.path)).toEqual([]);
   });
 
   test("workerd ends by itself when its parent is killed", async () => {
