@@ -373,6 +373,8 @@ export class PartitionLeader {
 
   /** The topic has changed: asks the Controller what it is now, unless this version is known. */
   async refreshTopic(version: number): Promise<void> {
+    // A partition that is just being opened may have been answered before the change.
+    await this.#opening?.catch(() => undefined);
     if (this.#topic === undefined || this.#topic.version >= version) return;
     if (this.#refreshing === undefined || this.#refreshing.version < version) {
       const done = this.#around.topicById(this.identity.topicId).then((topic) => {
@@ -459,6 +461,9 @@ export class PartitionLeader {
   /** For whoever is about to say where the log ends: an object that the platform has replaced must not. */
   confirmLeadership(): Failure | undefined {
     if (this.isOpen && !this.#gone) this.store.confirmUniqueness();
+    // Storage is asked here, too: who has replaced this object may have written since.
+    if (!this.isOpen && this.store.exists())
+      throw new Error("the partition has been opened by another object");
     return this.#goneProblem();
   }
 

@@ -20,6 +20,7 @@ const TOPIC: Topic = {
 function wake(
   storage: SqliteStorage,
   openPartition: () => Promise<Topic | Failure> = async () => TOPIC,
+  topicById: () => Promise<Topic | Failure> = async () => TOPIC,
 ): PartitionLeader {
   return new PartitionLeader(
     { topicId: TOPIC.id, partition: 0, placement: 0 },
@@ -28,7 +29,7 @@ function wake(
       clock: { now: () => 1_000 },
       tailCache: new TailCache(1_000_000),
       openPartition,
-      topicById: async () => TOPIC,
+      topicById,
       logEndMoved: () => undefined,
       housekeepingDue: () => undefined,
     },
@@ -75,5 +76,29 @@ describe("a leader", () => {
     await expect(produce(leader, 0)).rejects.toThrow("replaced");
     expect(isFailure(await produce(leader, 0))).toBe(false);
     expect(calls).toBe(2);
+  });
+
+  test("that is told of a change while it is being opened knows it once it is open", async () => {
+    const opened = Promise.withResolvers<Topic>();
+    const changed = { ...TOPIC, version: 2, configs: { "retention.ms": "5000" } };
+    const leader = wake(
+      new SqliteStorage(),
+      () => opened.promise,
+      async () => changed,
+    );
+    const appended = produce(leader, 0);
+    const told = leader.refreshTopic(2);
+    opened.resolve(TOPIC);
+    await Promise.all([appended, told]);
+    expect(leader.configs.retentionMs).toBe(5_000);
+  });
+
+  test("that was never written asks storage before it says that its log is empty", async () => {
+    const storage = new SqliteStorage();
+    const replaced = wake(storage);
+    const read = { topicVersion: 1, offset: 0, maxBytes: 1 };
+    expect(await replaced.read(read)).toMatchObject({ highWatermark: 0 });
+    await produce(wake(storage), 0);
+    await expect(replaced.read(read)).rejects.toThrow("another object");
   });
 });
