@@ -1,5 +1,6 @@
 import type { LogBounds } from "../../durable-objects/partition/rpc.ts";
-import type { Cluster } from "../cluster/cluster.ts";
+import type { Cluster, TopicReference } from "../cluster/cluster.ts";
+import type { Failure } from "../model/errors.ts";
 import {
   KAFKA_NOTICE_SOCKET_UNUSED_MS_MAX,
   KAFKA_NOTICE_SOCKETS_MAX,
@@ -28,6 +29,8 @@ export class FetchSources {
   readonly #cluster: Cluster;
   readonly #signal: AbortSignal;
   readonly #sources = new Map<string, Source>();
+  /** By name and by id: topics with a partition that is being watched and would tell of their end. */
+  readonly #topics = new Map<string, { readonly topic: Topic; readonly notices: Notices }>();
   #sweptMs = 0;
   #changed = Promise.withResolvers<void>();
 
@@ -35,6 +38,12 @@ export class FetchSources {
     this.#cluster = cluster;
     this.#signal = signal;
     signal.addEventListener("abort", () => this.#wake());
+  }
+
+  /** The topic; without asking while a partition is watched that would tell of its end. */
+  async topic(reference: TopicReference): Promise<Topic | Failure> {
+    const known = this.#topics.get(typeof reference === "string" ? reference : reference.id);
+    return known?.notices.isOpen ? known.topic : this.#cluster.topic(reference);
   }
 
   /** The bounds of a partition whose log end still is `offset`, if that is certain without asking. */
@@ -75,6 +84,7 @@ export class FetchSources {
   close(): void {
     for (const { notices } of this.#sources.values()) notices?.close();
     this.#sources.clear();
+    this.#topics.clear();
   }
 
   #source(key: string): Source {
@@ -100,6 +110,11 @@ export class FetchSources {
     const opened = await this.#open(topic, partition);
     if (this.#signal.aborted) opened?.close();
     else source.notices = opened;
+    // Deleting a topic ends the sockets of the partitions that have been written to; the others know nothing of it.
+    if (opened !== undefined && (source.bounds?.highWatermark ?? 0) > 0) {
+      this.#topics.set(topic.name, { topic, notices: opened });
+      this.#topics.set(topic.id, { topic, notices: opened });
+    }
     return opened;
   }
 
@@ -130,6 +145,7 @@ export class FetchSources {
       notices?.close();
       this.#sources.delete(key);
     }
+    for (const [key, { notices }] of this.#topics) if (!notices.isOpen) this.#topics.delete(key);
   }
 
   async #changedWithin(ms: number): Promise<boolean> {

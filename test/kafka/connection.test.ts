@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { apiVersionsApi } from "../../src/kafka/messages/api-versions.ts";
 import { createTopicsApi } from "../../src/kafka/messages/create-topics.ts";
+import { deleteTopicsApi } from "../../src/kafka/messages/delete-topics.ts";
 import { fetchApi } from "../../src/kafka/messages/fetch.ts";
-import { findCoordinatorApi } from "../../src/kafka/messages/find-coordinator.ts";
 import { initProducerIdApi } from "../../src/kafka/messages/init-producer-id.ts";
 import { listOffsetsApi } from "../../src/kafka/messages/list-offsets.ts";
 import { metadataApi } from "../../src/kafka/messages/metadata.ts";
@@ -204,7 +204,9 @@ describe("ApiVersions", () => {
         maxVersion: versions.last,
       });
     }
-    expect(apiKeys.map(({ apiKey }) => apiKey)).not.toContain(findCoordinatorApi.key);
+    const [addPartitionsToTxn, endTxn] = [24, 26];
+    expect(apiKeys.map(({ apiKey }) => apiKey)).not.toContain(addPartitionsToTxn);
+    expect(apiKeys.map(({ apiKey }) => apiKey)).not.toContain(endTxn);
   });
 
   it("sends a client away that thinks it is talking to another cluster", async () => {
@@ -278,6 +280,26 @@ describe("Fetch", () => {
     expect(await codes(12, "")).toEqual({ 0: 0, 1: 1, 2: 3 });
     expect(await codes(17, id)).toEqual({ 0: 0, 1: 1, 2: 3 });
     expect(await codes(17, "AAAAAAAAAAAAAAAAAAAAAA")).toEqual({ 0: 100, 1: 100, 2: 100 });
+  });
+
+  it("ends its wait when the topic is deleted, and says so in the words of its version", async () => {
+    const [reader, admin] = [await newClient(), await newClient()];
+    for (const [version, code] of [
+      [11, 3],
+      [17, 100],
+    ] as const) {
+      const { name, id } = await newTopic(admin);
+      await admin.ask(produceApi, 8, produceRequest(name, { 0: batchOf("last") }));
+      const { topics } = fetchRequest(name, { offsets: { 0: 1 } });
+      const request = {
+        maxWaitMs: 60_000,
+        minBytes: 1,
+        topics: topics.map((topic) => ({ ...topic, topicId: id })),
+      };
+      const waiting = reader.ask(fetchApi, version, request);
+      await admin.ask(deleteTopicsApi, 6, { topics: [{ name }], timeoutMs: 1_000 });
+      expect((await waiting).responses[0]?.partitions[0]?.errorCode).toBe(code);
+    }
   });
 
   it("refuses a session, for none is kept", async () => {

@@ -127,7 +127,7 @@ class FetchRead {
 
   async #itemsOf({ topic: name, topicId, partitions }: FetchTopic): Promise<Item[]> {
     const reference = this.#call.version < FIRST_VERSION_BY_ID ? name : { id: topicId };
-    const topic = await this.#call.session.cluster.topic(reference);
+    const topic = await this.#call.session.fetches.topic(reference);
     return partitions.map((request) => ({ request, topic, outcome: undefined }));
   }
 
@@ -193,7 +193,7 @@ class FetchRead {
       isolation,
       ...(currentLeaderEpoch >= 0 && { leaderEpoch: currentLeaderEpoch }),
     });
-    if (isFailure(answer)) return refused(answer);
+    if (isFailure(answer)) return refused(this.#inWordsOfVersion(answer));
     const { batches, ...bounds } = answer;
     fetches.learned(topic, partition, bounds);
     if (lastFetchedEpoch >= 0 && lastFetchedEpoch < bounds.leaderEpoch) {
@@ -211,6 +211,13 @@ class FetchRead {
       return { bounds, records: NO_RECORDS, failed };
     }
     return { bounds, records: batches };
+  }
+
+  /** Who asks by name knows nothing of ids. */
+  #inWordsOfVersion(failed: ReadFailure): ReadFailure {
+    const isById = this.#call.version >= FIRST_VERSION_BY_ID;
+    if (isById || failed.error !== "UNKNOWN_TOPIC_ID") return failed;
+    return { ...failed, ...failure("UNKNOWN_TOPIC_OR_PARTITION") };
   }
 }
 
