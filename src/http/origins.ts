@@ -29,7 +29,9 @@ export const onlyFromHere = createMiddleware<HttpEnv>(async (c, next) => {
         );
       }
     }
-    const origin = c.req.header("origin");
+    // An image, a script or a link names no origin; a GET, too, can create a topic.
+    const isFromElsewhere = c.req.header("sec-fetch-site") === "cross-site";
+    const origin = c.req.header("origin") ?? (isFromElsewhere ? "null" : undefined);
     if (origin !== undefined && !isAllowedOrigin(c.env, origin)) {
       throw new EdgelogError(
         "CLUSTER_AUTHORIZATION_FAILED",

@@ -158,6 +158,16 @@ describe("an open listener on loopback", () => {
     await refusal(request("/v1/topics", preflight), 403);
   });
 
+  test("does nothing for an image, a script or a link of a page from elsewhere, which name no origin", async () => {
+    const topic = `never-${crypto.randomUUID()}`;
+    const url = `http://localhost:8787/v1/topics/${topic}`;
+    const headers = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors" };
+    expect(await refusal(at(`${url}?auto_create=true`, headers), 403)).toBe("CLUSTER_AUTHORIZATION_FAILED");
+    await refusal(at(url), 404);
+    await answer(at("http://localhost:8787/v1/cluster", { "sec-fetch-site": "none" }));
+    await answer(at("http://localhost:8787/v1/cluster", headers, { EDGELOG_ALLOWED_ORIGINS: "*" }));
+  });
+
   test("answers a page served from this machine", async () => {
     const origin = "http://localhost:5173";
     const response = await at("http://127.0.0.1:8787/v1/cluster", { origin });
