@@ -55,6 +55,7 @@ describe("a topic config's value", () => {
     ["compression.type", "zstd", "as the producer sent them"],
     ["compression.zstd.level", "9", "never compresses"],
     ["remote.copy.lag.ms", "1000", "as soon as it is sealed"],
+    ["segment.jitter.ms", "1000", "seals its own segments"],
     ["message.timestamp.type", "createtime", "CreateTime, LogAppendTime"],
     ["edgelog.location", "mars", "weur"],
     ["no.such.config", "1", "no topic config"],
