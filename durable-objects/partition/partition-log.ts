@@ -2,7 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../../src/env.ts";
 import { type Failure, failure, isFailure } from "../../src/model/errors.ts";
 import { parsePartitionObjectName } from "../../src/model/ids.ts";
-import { ALARM_RETRY_MS } from "../../src/model/limits.ts";
+import { ALARM_AHEAD_MS_MAX, ALARM_RETRY_MS } from "../../src/model/limits.ts";
 import { SUBSCRIBE_PATH } from "../../src/subscribe/leader-request.ts";
 import { refusal } from "../../src/subscribe/refusal.ts";
 import { partitionObjectPrefix } from "../../src/tier/segment-object.ts";
@@ -159,7 +159,7 @@ export class PartitionLog extends DurableObject<Env> implements PartitionRpc {
     if (this.#leader.isRetired) return;
     const dueMs = Math.min(this.#housekeeping.nextDueMs() ?? Number.POSITIVE_INFINITY, this.#dueAfterRunMs);
     if (Number.isFinite(dueMs)) {
-      this.#alarmAtMs = Math.max(dueMs, CLOCK.now() + ALARM_RETRY_MS.soonest);
+      this.#alarmAtMs = alarmTimeMs(dueMs, ALARM_RETRY_MS.soonest);
       await this.ctx.storage.setAlarm(this.#alarmAtMs);
     } else {
       this.#alarmAtMs = undefined;
@@ -171,7 +171,7 @@ export class PartitionLog extends DurableObject<Env> implements PartitionRpc {
   async #restoreAlarm(): Promise<void> {
     const nextMs = this.#housekeeping.nextDueMs();
     if (nextMs === undefined || (await this.ctx.storage.getAlarm()) !== null) return;
-    if (this.#alarmAtMs === undefined) await this.ctx.storage.setAlarm(Math.max(nextMs, CLOCK.now()));
+    if (this.#alarmAtMs === undefined) await this.ctx.storage.setAlarm(alarmTimeMs(nextMs));
   }
 
   #wakeBy(storage: LogStorage, atMs: number): void {
@@ -182,13 +182,19 @@ export class PartitionLog extends DurableObject<Env> implements PartitionRpc {
     }
     const isSet = this.#alarmAtMs !== undefined && this.#alarmAtMs > CLOCK.now() && this.#alarmAtMs <= atMs;
     if (isSet) return;
-    this.#alarmAtMs = atMs;
-    storage.setAlarm(atMs);
+    this.#alarmAtMs = alarmTimeMs(atMs);
+    storage.setAlarm(this.#alarmAtMs);
   }
 
   #controller() {
     return this.env.CONTROLLER.get(this.env.CONTROLLER.idFromName(CONTROLLER_NAME));
   }
+}
+
+/** No sooner than in `soonestMs`, and no later than the platform takes. */
+function alarmTimeMs(dueMs: number, soonestMs = 0): number {
+  const nowMs = CLOCK.now();
+  return Math.min(Math.max(dueMs, nowMs + soonestMs), nowMs + ALARM_AHEAD_MS_MAX);
 }
 
 function subscriberLog(leader: PartitionLeader): SubscriberLog {

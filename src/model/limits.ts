@@ -230,3 +230,5 @@ export const PARTITION_STUBS_MAX = 10_000;
 // ── alarms ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 /** After a failed run the next one waits `first`, then twice as long each time up to `most`; never sooner than `soonest`. */
 export const ALARM_RETRY_MS = { soonest: 100, first: SECOND_MS, most: 60 * SECOND_MS } as const;
+/** What is due later waits for an alarm that finds nothing to do: the platform takes no date after 2189. */
+export const ALARM_AHEAD_MS_MAX = 10 * 365 * 24 * 3_600 * SECOND_MS;

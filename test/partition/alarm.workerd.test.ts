@@ -24,6 +24,17 @@ describe("the alarm of a partition", () => {
     }
   });
 
+  test.each(["10000000000000", "9007199254740991", "9000000000000000000"])(
+    "is a date that the platform takes where records are kept for %s ms",
+    async (ms) => {
+      const topic = await createTopic({ "retention.ms": ms, "segment.ms": ms });
+      await appended(topic, ["a"]);
+      expect(await alarmOf(topic)).toBeGreaterThan(Date.now() + 1_000 * HOUR_MS);
+      await runDurableObjectAlarm(leaderOf(topic));
+      expect(await alarmOf(topic)).toBeGreaterThan(Date.now() + 1_000 * HOUR_MS);
+    },
+  );
+
   test("comes soon when something became due while housekeeping was past it", async () => {
     const topic = await createTopic({
       "segment.bytes": "1000",
