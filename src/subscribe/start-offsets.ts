@@ -57,11 +57,13 @@ async function startOffset(
   if ("offset" in start && typeof start.offset === "number") {
     return check === "checked" ? checkedOffset(cluster, topic, partition, start.offset) : start.offset;
   }
+  // First, so that a record that comes while the time is looked for is not passed over.
+  const end =
+    "timestamp" in start ? await cluster.listOffsets(topic, partition, LATEST_TIMESTAMP) : undefined;
+  if (isFailure(end)) return end;
   const found = await cluster.listOffsets(topic, partition, timestampOf(start));
   if (isFailure(found)) return found;
-  if (found.offset >= 0) return found.offset;
-  const end = await cluster.listOffsets(topic, partition, LATEST_TIMESTAMP);
-  return isFailure(end) ? end : end.offset;
+  return found.offset >= 0 || end === undefined ? found.offset : end.offset;
 }
 
 function timestampOf(start: StartPosition): number {
