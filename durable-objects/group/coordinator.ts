@@ -14,30 +14,34 @@ import {
 import type { Clock, LogStorage } from "../partition/storage.ts";
 import { ClassicGroup, type ClassicRecord } from "./classic/classic-group.ts";
 import { CommitQueue, type CommitResult } from "./commit-queue.ts";
+import { ConsumerGroup, type ConsumerRecord } from "./consumer/consumer-group.ts";
+import { heartbeatProblem } from "./consumer/heartbeat-request.ts";
+import { TopicDirectory, type TopicLookUp } from "./consumer/topic-directory.ts";
 import { GroupStore } from "./group-store.ts";
 import { type ExpiryRule, Offsets } from "./offsets.ts";
 import { Registration } from "./registration.ts";
 import { commitProblem, joinProblem, leaveProblem, syncProblem } from "./requests.ts";
-import type {
-  CommitOffsetsRequest,
-  CommittedOffset,
-  CommittedPartition,
-  ConsumerGroupHeartbeatAnswer,
-  ConsumerGroupHeartbeatRequest,
-  DeletedPartition,
-  FetchOffsetsRequest,
-  GroupDescription,
-  GroupRpc,
-  GroupSummary,
-  HeartbeatRequest,
-  JoinGroupRequest,
-  JoinGroupResult,
-  LeavingMember,
-  LeftMember,
-  NamedTopicPartitions,
-  OffsetToCommit,
-  SyncedGroup,
-  SyncGroupRequest,
+import {
+  type CommitOffsetsRequest,
+  type CommittedOffset,
+  type CommittedPartition,
+  type ConsumerGroupHeartbeatAnswer,
+  type ConsumerGroupHeartbeatRequest,
+  type DeletedPartition,
+  type FetchOffsetsRequest,
+  type GroupDescription,
+  type GroupRpc,
+  type GroupSummary,
+  type HeartbeatRequest,
+  JOIN_EPOCH,
+  type JoinGroupRequest,
+  type JoinGroupResult,
+  type LeavingMember,
+  type LeftMember,
+  type NamedTopicPartitions,
+  type OffsetToCommit,
+  type SyncedGroup,
+  type SyncGroupRequest,
 } from "./rpc.ts";
 import { Sessions } from "./sessions.ts";
 import type { GroupContext, GroupSettings } from "./settings.ts";
@@ -56,8 +60,10 @@ export interface CoordinatorSurroundings {
   openGroup(groupId: string): Promise<void>;
   /** Tells it that it does not exist any more; can be repeated. */
   closeGroup(groupId: string): Promise<void>;
-  /** Those of these topics that exist. */
-  existingTopics(topicIds: readonly TopicId[]): Promise<TopicId[]>;
+  readonly topics: TopicLookUp & {
+    /** Those of these topics that exist. */
+    existingTopics(topicIds: readonly TopicId[]): Promise<TopicId[]>;
+  };
 }
 
 export class Coordinator implements GroupRpc {
@@ -69,7 +75,8 @@ export class Coordinator implements GroupRpc {
   readonly #commits: CommitQueue;
   readonly #registration: Registration;
   readonly #context: GroupContext;
-  #group: ClassicGroup | undefined;
+  readonly #topics: TopicDirectory;
+  #group: ClassicGroup | ConsumerGroup | undefined;
   /** Never less than there are. */
   #offsetsAtMost = 0;
 
@@ -80,6 +87,7 @@ export class Coordinator implements GroupRpc {
     this.timers = new Timers((atMs) => storage.setAlarm(atMs));
     this.#store = new GroupStore(storage);
     this.#offsets = new Offsets(storage);
+    this.#topics = new TopicDirectory(around.topics, clock);
     this.#commits = new CommitQueue(storage, (requests) => this.#writeCommits(requests));
     this.#registration = new Registration(this.#store, {
       open: () => around.openGroup(groupId),
@@ -101,7 +109,11 @@ export class Coordinator implements GroupRpc {
     if (this.#store.isClosing) this.timers.set(CLOSE_TIMER, this.#around.clock.now());
     const stored = this.#store.group();
     if (stored === undefined) return;
-    this.#group = new ClassicGroup(this.#context, storedGroup(stored));
+    const record = storedGroup(stored);
+    this.#group =
+      record.type === "classic"
+        ? new ClassicGroup(this.#context, record)
+        : new ConsumerGroup(this.#context, record);
     this.#group.restore();
     this.#offsetsAtMost = this.#offsets.count();
     this.#scheduleOffsets();
@@ -117,6 +129,13 @@ export class Coordinator implements GroupRpc {
     if (memberId !== "" && this.#group === undefined)
       return { ...this.#noGroup("UNKNOWN_MEMBER_ID"), memberId };
     while (!this.#registration.isOpen) await this.#registration.open(this.groupId);
+    if (this.#group?.type === "consumer" && !this.#group.isEmpty) {
+      const refused = failure(
+        "INCONSISTENT_GROUP_PROTOCOL",
+        "the group's partitions are assigned by its coordinator; its members join by ConsumerGroupHeartbeat",
+      );
+      return { ...refused, memberId };
+    }
     return this.#change(() =>
       this.#classicGroup().join({
         ...request,
@@ -128,13 +147,13 @@ export class Coordinator implements GroupRpc {
   async syncGroup(request: SyncGroupRequest): Promise<SyncedGroup | Failure> {
     const problem = this.#idProblem() ?? syncProblem(request);
     if (problem !== undefined) return problem;
-    return this.#change(() => this.#group?.sync(request) ?? this.#noGroup("UNKNOWN_MEMBER_ID"));
+    return this.#change(() => this.#classic?.sync(request) ?? this.#noGroup("UNKNOWN_MEMBER_ID"));
   }
 
   async heartbeat(request: HeartbeatRequest): Promise<Failure | null> {
     const problem = this.#idProblem();
     if (problem !== undefined) return problem;
-    const group = this.#group;
+    const group = this.#classic;
     return this.#change(() =>
       group === undefined ? this.#noGroup("UNKNOWN_MEMBER_ID") : group.heartbeat(request),
     );
@@ -145,7 +164,7 @@ export class Coordinator implements GroupRpc {
     if (problem !== undefined) return problem;
     return this.#change(
       () =>
-        this.#group?.leave(members) ??
+        this.#classic?.leave(members) ??
         members.map((member) => ({ ...member, error: "UNKNOWN_MEMBER_ID" as const })),
     );
   }
@@ -153,12 +172,40 @@ export class Coordinator implements GroupRpc {
   // ── consumer (KIP-848) ─────────────────────────────────────────────────────────────────────────────────────────────
 
   async consumerGroupHeartbeat(
-    _request: ConsumerGroupHeartbeatRequest,
+    request: ConsumerGroupHeartbeatRequest,
   ): Promise<ConsumerGroupHeartbeatAnswer | Failure> {
-    return failure(
-      "UNSUPPORTED_VERSION",
-      "groups whose assignments are made by the coordinator are not built yet",
-    );
+    const problem = this.#idProblem() ?? heartbeatProblem(request);
+    if (problem !== undefined) return problem;
+    const isJoining = request.memberEpoch === JOIN_EPOCH;
+    const isLeaving = request.memberEpoch < JOIN_EPOCH;
+    let isControllerDown = false;
+    // What is waited for may take long enough for everything to be different: each time round begins anew, and from the
+    // last look to the change everything happens in one turn.
+    for (;;) {
+      const group = this.#group;
+      if (group === undefined && !isJoining) return this.#noGroup("UNKNOWN_MEMBER_ID");
+      if (group?.type === "classic" && !(isJoining && group.isEmpty)) {
+        return failure("GROUP_ID_NOT_FOUND", "the group's members assign its partitions themselves");
+      }
+      if (isJoining && !this.#registration.isOpen) {
+        await this.#registration.open(this.groupId);
+        continue;
+      }
+      const consumers = group?.type === "consumer" ? group : ConsumerGroup.create(this.#context);
+      const subscriptions = consumers.subscriptionsWith(request);
+      if (isFailure(subscriptions)) return subscriptions;
+      const topics = this.#topics.peek(subscriptions, isControllerDown);
+      if (topics !== undefined || isControllerDown || isLeaving) {
+        this.#group = consumers;
+        return this.#change(() => consumers.heartbeat(request, topics));
+      }
+      try {
+        await this.#topics.refresh(subscriptions);
+      } catch (error) {
+        console.warn("the Controller could not be asked for topics, what is known must do:", error);
+        isControllerDown = true;
+      }
+    }
   }
 
   // ── describing, deleting ───────────────────────────────────────────────────────────────────────────────────────────
@@ -229,7 +276,7 @@ export class Coordinator implements GroupRpc {
 
   #commit(request: CommitOffsetsRequest): CommitResult {
     // Offsets without a group make a group that only holds offsets.
-    const group = this.#classicGroup();
+    const group = this.#group ?? this.#classicGroup();
     const problem = group.commitProblem(request);
     if (problem !== undefined) return problem;
     const nowMs = this.#around.clock.now();
@@ -252,14 +299,14 @@ export class Coordinator implements GroupRpc {
     return null;
   }
 
-  async fetchOffsets({ topics }: FetchOffsetsRequest): Promise<CommittedOffset[] | Failure> {
+  async fetchOffsets(request: FetchOffsetsRequest): Promise<CommittedOffset[] | Failure> {
     const problem = this.#idProblem();
     if (problem !== undefined) return problem;
     this.#commits.flush();
     if (this.#group === undefined) return [];
     this.#store.confirmUniqueness();
-    if (topics === null) await this.#forgetDeletedTopics();
-    return this.#group.fetchProblem() ?? this.#offsets.fetch(topics);
+    if (request.topics === null) await this.#forgetDeletedTopics();
+    return this.#group?.fetchProblem(request) ?? this.#offsets.fetch(request.topics);
   }
 
   async deleteOffsets(topics: readonly NamedTopicPartitions[]): Promise<DeletedPartition[] | Failure> {
@@ -293,7 +340,7 @@ export class Coordinator implements GroupRpc {
     const topicIds = this.#offsets.topics().map(({ topicId }) => topicId);
     if (topicIds.length === 0) return;
     try {
-      const existing = new Set(await this.#around.existingTopics(topicIds));
+      const existing = new Set(await this.#around.topics.existingTopics(topicIds));
       await this.forgetTopics(topicIds.filter((topicId) => !existing.has(topicId)));
     } catch (error) {
       console.warn("which topics are deleted could not be asked, the next time will do:", error);
@@ -361,9 +408,15 @@ export class Coordinator implements GroupRpc {
     });
   }
 
+  get #classic(): ClassicGroup | undefined {
+    return this.#group?.type === "classic" ? this.#group : undefined;
+  }
+
+  /** An empty group of the other kind gives way; its offsets stay. */
   #classicGroup(): ClassicGroup {
-    this.#group ??= ClassicGroup.create(this.#context);
-    return this.#group;
+    const group = this.#classic ?? ClassicGroup.create(this.#context);
+    this.#group = group;
+    return group;
   }
 
   #noGroup(error: "UNKNOWN_MEMBER_ID" | "GROUP_ID_NOT_FOUND" | "ILLEGAL_GENERATION"): Failure {
@@ -377,6 +430,6 @@ export class Coordinator implements GroupRpc {
 }
 
 /** As the groups wrote it. */
-function storedGroup(json: string): ClassicRecord {
+function storedGroup(json: string): ClassicRecord | ConsumerRecord {
   return JSON.parse(json);
 }

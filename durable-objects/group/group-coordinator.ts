@@ -58,7 +58,12 @@ export class GroupCoordinator extends DurableObject<Env> implements GroupRpc {
       newId: newTopicId,
       openGroup: (opened) => controller().openGroup(opened),
       closeGroup: (closed) => controller().closeGroup(closed),
-      existingTopics: (topicIds) => controller().existingTopics(topicIds),
+      topics: {
+        topicsVersion: () => controller().topicsVersion(),
+        topicsNamed: (names) => controller().topicsNamed(names),
+        listTopics: (request) => controller().listTopics(request),
+        existingTopics: (topicIds) => controller().existingTopics(topicIds),
+      },
     });
     // A run that was due when the object died is due still.
     void ctx.blockConcurrencyWhile(async () => {

@@ -136,7 +136,7 @@ export interface ConsumerGroupHeartbeatRequest extends Caller {
   /** -1: as the last time. */
   readonly rebalanceTimeoutMs: number;
   readonly subscribedTopicNames: readonly string[] | null;
-  /** RE2 syntax; matches whole names. Empty: none any more. */
+  /** RE2's syntax; matches whole names. Empty: none any more. */
   readonly subscribedTopicRegex: string | null;
   readonly serverAssignor: string | null;
   /** What the member owns. */

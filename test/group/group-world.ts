@@ -1,6 +1,8 @@
 import { Coordinator } from "../../durable-objects/group/coordinator.ts";
 import type { GroupSettings } from "../../durable-objects/group/settings.ts";
+import type { LogStorage } from "../../durable-objects/partition/storage.ts";
 import type { TopicId } from "../../src/model/ids.ts";
+import type { Topic } from "../../src/model/topic.ts";
 import { SimulatedStorage } from "./simulated-storage.ts";
 
 export const GROUP_ID = "group";
@@ -35,7 +37,11 @@ export class GroupWorld {
   readonly settings: GroupSettings;
   readonly registered = new Set<string>();
   readonly deletedTopics = new Set<TopicId>();
+  topicsVersion = 0;
+  readonly #topics = new Map<string, Topic>();
   isControllerDown = false;
+  /** A transaction that failed: on the platform it would have thrown the object away, again and again. */
+  failure: unknown;
   nowMs = 1_000_000;
   coordinator: Coordinator;
   #life = 0;
@@ -46,6 +52,22 @@ export class GroupWorld {
   constructor(settings: Partial<GroupSettings> = {}) {
     this.settings = { ...SETTINGS, ...settings };
     this.coordinator = this.#wake();
+  }
+
+  /** Creates a topic or gives it more partitions; its id is made of its name. */
+  setTopic(name: string, partitions: number): TopicId {
+    const id = name.padEnd(22, "_");
+    this.#topics.set(name, { id, name, version: 1, partitions, configs: {}, createdAtMs: 0, placements: {} });
+    this.topicsVersion++;
+    return id;
+  }
+
+  deleteTopic(name: string): void {
+    const topic = this.#topics.get(name);
+    if (topic === undefined) return;
+    this.#topics.delete(name);
+    this.deletedTopics.add(topic.id);
+    this.topicsVersion++;
   }
 
   /** Calls whose answers are still to come. */
@@ -66,7 +88,8 @@ export class GroupWorld {
     };
     method(this.coordinator).then(
       (answer) => gate(() => resolve(structuredClone(answer))),
-      (error: unknown) => gate(() => reject(error)),
+      // Whatever the exception says, a front end takes it for a lost object.
+      () => gate(begun.lose),
     );
     return promise;
   }
@@ -149,14 +172,16 @@ export class GroupWorld {
 
   #wake(): Coordinator {
     const life = this.#life;
+    const isAlive = () => life === this.#life;
     const reach = async () => {
       await turn();
       if (this.isControllerDown) throw new Error("the Controller is down");
-      // Whoever is dead hears no answer.
-      if (life !== this.#life) await new Promise(() => {});
+      if (!isAlive()) await never();
     };
     const coordinator = new Coordinator(GROUP_ID, {
-      storage: this.storage,
+      storage: storageWhile(isAlive, this.storage, (error) => {
+        this.failure ??= error;
+      }),
       clock: { now: () => this.nowMs },
       settings: this.settings,
       newId: () => `id${++this.#ids}`.padEnd(22, "_"),
@@ -168,14 +193,60 @@ export class GroupWorld {
         await reach();
         this.registered.delete(groupId);
       },
-      existingTopics: async (topicIds) => {
-        await reach();
-        return topicIds.filter((topicId) => !this.deletedTopics.has(topicId));
+      topics: {
+        topicsVersion: async () => {
+          await reach();
+          return this.topicsVersion;
+        },
+        topicsNamed: async (names) => {
+          await reach();
+          return names.flatMap((name) => this.#topics.get(name) ?? []);
+        },
+        listTopics: async ({ after }) => {
+          await reach();
+          return [...this.#topics.values()]
+            .filter(({ name }) => name > after)
+            .sort((one, other) => (one.name < other.name ? -1 : 1));
+        },
+        existingTopics: async (topicIds) => {
+          await reach();
+          return topicIds.filter((topicId) => !this.deletedTopics.has(topicId));
+        },
       },
     });
     coordinator.timers.rearm(this.storage.alarmAtMs);
     return coordinator;
   }
+}
+
+/** The storage as an object has it that may be killed: the dead hear of nothing, and write nothing. */
+function storageWhile(
+  isAlive: () => boolean,
+  storage: SimulatedStorage,
+  failed: (error: unknown) => void,
+): LogStorage {
+  const dead = (): never => {
+    throw new Error("the object is dead");
+  };
+  return {
+    exec: (query, ...bindings) => (isAlive() ? storage.exec(query, ...bindings) : dead()),
+    transactionSync(closure) {
+      if (!isAlive()) return dead();
+      try {
+        return storage.transactionSync(closure);
+      } catch (error) {
+        failed(error);
+        throw error;
+      }
+    },
+    sync: () => storage.sync().then(() => (isAlive() ? undefined : never())),
+    setAlarm: (atMs) => (isAlive() ? storage.setAlarm(atMs) : dead()),
+    abort: (reason) => storage.abort(reason),
+  };
+}
+
+function never(): Promise<never> {
+  return new Promise(() => {});
 }
 
 /** Everything that is ready runs. */

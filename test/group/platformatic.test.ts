@@ -17,19 +17,22 @@ describe("groups of @platformatic/kafka", () => {
     await platform.stop();
   });
 
-  it.each(["classic"] as const)("of the %s protocol go on where they were", async (groupProtocol) => {
-    const topic = `topic-${groupProtocol}`;
-    const groupId = `group-${groupProtocol}`;
-    await admin.createTopics({ topics: [topic], partitions: PARTITIONS, replicas: 1 });
-    await produce(topic, 0, 100);
-    expect(await consume(groupId, topic, groupProtocol, 100)).toEqual(numbers(0, 100));
-    await produce(topic, 100, 150);
-    expect(await consume(groupId, topic, groupProtocol, 50)).toEqual(numbers(100, 150));
-    const groups = await admin.listGroups();
-    expect(groups.get(groupId)).toMatchObject({ state: "Empty" });
-    await admin.deleteGroups({ groups: [groupId] });
-    expect((await admin.listGroups()).has(groupId)).toBe(false);
-  });
+  it.each(["classic", "consumer"] as const)(
+    "of the %s protocol go on where they were",
+    async (groupProtocol) => {
+      const topic = `topic-${groupProtocol}`;
+      const groupId = `group-${groupProtocol}`;
+      await admin.createTopics({ topics: [topic], partitions: PARTITIONS, replicas: 1 });
+      await produce(topic, 0, 100);
+      expect(await consume(groupId, topic, groupProtocol, 100)).toEqual(numbers(0, 100));
+      await produce(topic, 100, 150);
+      expect(await consume(groupId, topic, groupProtocol, 50)).toEqual(numbers(100, 150));
+      const groups = await admin.listGroups({ types: [groupProtocol] });
+      expect(groups.get(groupId)).toMatchObject({ state: "Empty" });
+      await admin.deleteGroups({ groups: [groupId] });
+      expect((await admin.listGroups({ types: [groupProtocol] })).has(groupId)).toBe(false);
+    },
+  );
 
   function numbers(from: number, to: number): number[] {
     return Array.from({ length: to - from }, (_, index) => from + index);

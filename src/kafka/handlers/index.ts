@@ -3,6 +3,7 @@ import type { Api } from "../schema.ts";
 import { alterConfigs } from "./alter-configs.ts";
 import { apiVersionsHandler } from "./api-versions.ts";
 import { consumerGroupDescribe } from "./consumer-group-describe.ts";
+import { consumerGroupHeartbeat } from "./consumer-group-heartbeat.ts";
 import { createPartitions } from "./create-partitions.ts";
 import { createTopics } from "./create-topics.ts";
 import { deleteGroups } from "./delete-groups.ts";
@@ -68,6 +69,7 @@ const HANDLERS: ReadonlyMap<number, Handler> = new Map(
     describeGroups,
     listGroups,
     deleteGroups,
+    consumerGroupHeartbeat,
     consumerGroupDescribe,
     saslHandshake,
     saslAuthenticate,

@@ -1,0 +1,76 @@
+import type { GroupMember, MemberCodec } from "../members.ts";
+import type { Caller } from "../rpc.ts";
+import { type Assignment, NOTHING, readAssignment, writeAssignment } from "./assignment.ts";
+
+/**
+ * Where a member is on its way to its target.
+ * - stable: it has what it was to have at its epoch;
+ * - unrevoked: it has been told to give something up and has not said yet that it has;
+ * - unreleased: it waits for partitions that others have not given up yet.
+ */
+export type ReconciliationState = "stable" | "unrevoked" | "unreleased";
+
+export interface ConsumerMember extends GroupMember, Caller {
+  readonly rackId: string | null;
+  /** -2: a static member that has left for a while. */
+  readonly epoch: number;
+  /** A member whose last answer was lost still says this one. */
+  readonly previousEpoch: number;
+  readonly state: ReconciliationState;
+  readonly rebalanceTimeoutMs: number;
+  /** Sorted. */
+  readonly topicNames: readonly string[];
+  /** Empty: none. */
+  readonly topicRegex: string;
+  readonly assignor: string | null;
+  /** What it has, and what it is to give up: nobody else gets any of these. */
+  readonly assigned: Assignment;
+  readonly revoking: Assignment;
+  /** What it is to have. */
+  readonly target: Assignment;
+}
+
+export function newConsumerMember(memberId: string): ConsumerMember {
+  return {
+    memberId,
+    instanceId: null,
+    clientId: "",
+    clientHost: "",
+    rackId: null,
+    epoch: 0,
+    previousEpoch: 0,
+    state: "stable",
+    rebalanceTimeoutMs: 0,
+    topicNames: [],
+    topicRegex: "",
+    assignor: null,
+    assigned: NOTHING,
+    revoking: NOTHING,
+    target: NOTHING,
+  };
+}
+
+export const consumerMemberCodec: MemberCodec<ConsumerMember> = {
+  write: (member) =>
+    JSON.stringify({
+      ...member,
+      assigned: writeAssignment(member.assigned),
+      revoking: writeAssignment(member.revoking),
+      target: writeAssignment(member.target),
+    }),
+  read(stored) {
+    const member: StoredConsumerMember = JSON.parse(stored);
+    return {
+      ...member,
+      assigned: readAssignment(member.assigned),
+      revoking: readAssignment(member.revoking),
+      target: readAssignment(member.target),
+    };
+  },
+};
+
+type Assignments = "assigned" | "revoking" | "target";
+
+/** As written above. */
+type StoredConsumerMember = Omit<ConsumerMember, Assignments> &
+  Record<Assignments, ReturnType<typeof writeAssignment>>;
