@@ -51,6 +51,13 @@ export async function servePage(port: number): Promise<{ readonly url: string; r
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const { url } = await servePage(Number(process.env.PORT ?? 8000));
-  process.stdout.write(`Open ${url} (Ctrl-C ends it)\n`);
+  const port = Number(process.env.PORT ?? 8000);
+  try {
+    const { url } = await servePage(port);
+    process.stdout.write(`Open ${url} (Ctrl-C ends it)\n`);
+  } catch (error) {
+    process.stderr.write(`Cannot serve the page: ${error instanceof Error ? error.message : error}.\n`);
+    process.stderr.write(`PORT=${port + 1} npm run example:browser takes another port.\n`);
+    process.exit(1);
+  }
 }
