@@ -65,7 +65,10 @@ function notFound(app: OpenAPIHono<HttpEnv>, method: string, path: string): Resp
       .filter((route) => route.method !== "ALL" && pathPattern(route.path).test(path))
       .map((route) => route.method),
   );
-  if (methods.size === 0) return errorResponse(failure("NOT_FOUND", `There is nothing at ${quote(path)}.`));
+  if (methods.size === 0) {
+    const message = `There is nothing at ${quote(path)}; /v1/openapi.json says what there is.`;
+    return errorResponse(failure("NOT_FOUND", message));
+  }
   if (methods.has("GET")) methods.add("HEAD");
   const allowed = [...methods].sort().join(", ");
   const response = errorResponse(
