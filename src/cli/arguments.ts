@@ -10,6 +10,12 @@ export function integerBetween(min: number, max: number): (text: string) => numb
   };
 }
 
+/** An unset shell variable must not mean the working directory. */
+export function directoryPath(text: string): string {
+  if (text !== "") return text;
+  throw new InvalidArgumentError("Give the path of a directory; . is the one you are in.");
+}
+
 /** 0 takes a free port. */
 export const portNumber = integerBetween(0, 65_535);
 

@@ -2,7 +2,7 @@
 
 import { type Command, Option } from "commander";
 import { Edgelog } from "../client/edgelog.ts";
-import { CliError } from "./errors.ts";
+import { CliError, isErrorCode, UsageError } from "./errors.ts";
 
 export interface ConnectionOptions {
   readonly url: string;
@@ -22,7 +22,7 @@ export function withConnection(command: Command): Command {
 
 /** A client of the cluster, after a look whether it is there: the SDK itself would retry for half a minute. */
 export async function connect({ url, token }: ConnectionOptions): Promise<Edgelog> {
-  const client = new Edgelog({ url, ...(token ? { token } : {}) });
+  const client = newClient(url, token);
   try {
     await fetch(new URL("healthz", url.endsWith("/") ? url : `${url}/`), {
       signal: AbortSignal.timeout(REACH_TIMEOUT_MS),
@@ -35,6 +35,15 @@ export async function connect({ url, token }: ConnectionOptions): Promise<Edgelo
     );
   }
   return client;
+}
+
+function newClient(url: string, token: string | undefined): Edgelog {
+  try {
+    return new Edgelog({ url, ...(token ? { token } : {}) });
+  } catch (error) {
+    if (error instanceof Error && isErrorCode(error, "INVALID_REQUEST")) throw new UsageError(error.message);
+    throw error;
+  }
 }
 
 const REACH_TIMEOUT_MS = 10_000;

@@ -26,7 +26,9 @@ export interface DataDir {
 export async function lockDataDir(dataDir: string): Promise<DataDir> {
   const path = resolve(dataDir);
   await mkdir(path, { recursive: true }).catch((error: Error) => {
-    throw new CliError(`The data directory ${path} cannot be made: ${error.message}`);
+    throw new CliError(
+      `The data directory ${path} cannot be made: ${error.message}. Choose another with --data.`,
+    );
   });
   const lockFile = join(path, "serve.lock");
   const runtimePidFile = join(path, "workerd.pid");

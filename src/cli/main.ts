@@ -45,7 +45,13 @@ function advice({ code, message }: EdgelogError): string {
     return `${message}\nPass the cluster's token with --token or EDGELOG_TOKEN.`;
   }
   if (code === "UNKNOWN_TOPIC_OR_PARTITION") {
-    return `${message}\n"edgelog topic list" shows the topics there are, "edgelog topic create" makes one.`;
+    return `${message}\n"edgelog topic list" shows the topics there are, "edgelog topic describe" a topic's partitions, "edgelog topic create" makes one.`;
+  }
+  if (code === "INVALID_CONFIG") {
+    return `${code}: ${message}\n"edgelog topic describe --all-configs <topic>" shows the configs there are.`;
+  }
+  if (code === "TOPIC_ALREADY_EXISTS") {
+    return `${code}: ${message}\n"edgelog topic alter" changes it; with --if-not-exists this is no error.`;
   }
   return `${code}: ${message}`;
 }

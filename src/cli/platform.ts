@@ -197,19 +197,25 @@ async function dieWithParent(dataDir: DataDir, workerdPath: string): Promise<Rec
   return { EDGELOG_WORKERD: workerd, EDGELOG_WORKERD_PID_FILE: dataDir.runtimePidFile };
 }
 
-/** workerd's own message does not say which port: each is tried first, and a 0 becomes a free one. */
+/** The HTTP port, then Kafka's. workerd's own message does not say which it was: each is tried first, and a 0 becomes a free one. */
 async function claimPorts(host: string, ports: readonly number[]): Promise<number[]> {
-  const claims = await Promise.allSettled(ports.map((port) => claimPort(host, port)));
+  const claims = await Promise.allSettled(
+    ports.map((port, i) => claimPort(host, port, i === 0 ? "--port" : "--kafka-port")),
+  );
   const claimed = claims.flatMap((claim) => (claim.status === "fulfilled" ? [claim.value] : []));
   await Promise.all(claimed.map(({ release }) => release()));
   for (const claim of claims) if (claim.status === "rejected") throw claim.reason;
   return claimed.map(({ port }) => port);
 }
 
-function claimPort(host: string, port: number): Promise<{ port: number; release(): Promise<void> }> {
+function claimPort(
+  host: string,
+  port: number,
+  flag: string,
+): Promise<{ port: number; release(): Promise<void> }> {
   const server = createServer();
   return new Promise((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => reject(listenFailure(error, host, port)));
+    server.once("error", (error: NodeJS.ErrnoException) => reject(listenFailure(error, host, port, flag)));
     server.listen({ host, port, exclusive: true }, () => {
       const address = server.address();
       const release = (): Promise<void> => new Promise((done) => server.close(() => done()));
@@ -218,10 +224,10 @@ function claimPort(host: string, port: number): Promise<{ port: number; release(
   });
 }
 
-function listenFailure(error: NodeJS.ErrnoException, host: string, port: number): CliError {
+function listenFailure(error: NodeJS.ErrnoException, host: string, port: number, flag: string): CliError {
   const reasons: Record<string, string> = {
-    EADDRINUSE: "the port is in use. Stop what listens there or choose another port",
-    EACCES: "this user may not use the port. Choose one above 1023",
+    EADDRINUSE: `the port is in use. Stop what listens there or choose another with ${flag}`,
+    EACCES: `this user may not use the port. Choose one above 1023 with ${flag}`,
     EADDRNOTAVAIL: "this machine has no such address. Choose another --host",
     ENOTFOUND: "the host name is unknown. Choose another --host",
   };

@@ -32,7 +32,7 @@ describe("edgelog", () => {
     "the url %s is refused with what it should be",
     async (url) => {
       const result = await edgelog(["topic", "list", "--url", url]);
-      expect(result).toMatchObject({ exitCode: 1, stdout: "" });
+      expect(result).toMatchObject({ exitCode: 2, stdout: "" });
       expect(result.stderr).toContain("http://127.0.0.1:8787");
     },
   );

@@ -25,6 +25,8 @@ export interface Result {
 /** Runs it to its end. */
 export async function edgelog(args: readonly string[], options: RunOptions = {}): Promise<Result> {
   const child = start(args, options.env);
+  // It may end before it has read all; how, its exit code tells.
+  child.stdin?.on("error", () => undefined);
   child.stdin?.end(options.input ?? "");
   const [stdout, stderr, exitCode] = await Promise.all([text(child.stdout), text(child.stderr), exit(child)]);
   return { exitCode, stdout, stderr };

@@ -130,6 +130,19 @@ describe("edgelog consume", () => {
     expect(await consumed(topic, "-o", "s@9999999999999")).toBe("");
   });
 
+  test.each([[["-e"]], [[]]])(
+    "an offset that the log does not have is an error with those it has: %j",
+    async (args) => {
+      const topic = await newTopic();
+      await run(["produce", topic], "a\nb\n");
+      expect(await consumed(topic, "-o", "2")).toBe("");
+      const result = await run(["consume", topic, "-o", "3", ...args]);
+      expect(result).toMatchObject({ exitCode: 1, stdout: "" });
+      expect(result.stderr).toContain("Offset 3 lies outside partition 0");
+      expect(result.stderr).toContain("starts at 0 and ends at 2");
+    },
+  );
+
   test("-c stops after so many, -p reads only the partitions named", async () => {
     const topic = await newTopic(2);
     await run(["produce", topic, "-p", "0"], "a\nb\nc\n");

@@ -1,4 +1,4 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import {
@@ -106,6 +106,7 @@ describe("edgelog serve", () => {
     const result = await edgelog(["serve", "--port", String(occupied.port), "--data", directory.path]);
     expect(result).toMatchObject({ exitCode: 1, stdout: "" });
     expect(result.stderr).toContain(`127.0.0.1:${occupied.port}: the port is in use`);
+    expect(result.stderr).toContain("choose another with --port");
   });
 
   test("a Kafka port in use is an error that names it", async () => {
@@ -115,6 +116,23 @@ describe("edgelog serve", () => {
     const result = await edgelog(["serve", ...ports, "--data", directory.path]);
     expect(result).toMatchObject({ exitCode: 1, stdout: "" });
     expect(result.stderr).toContain(`127.0.0.1:${occupied.port}: the port is in use`);
+    expect(result.stderr).toContain("choose another with --kafka-port");
+  });
+
+  test("an empty --data is refused: it does not mean the working directory", async () => {
+    const result = await edgelog(["serve", "--port", "0", "--kafka-port", "0", "--data", ""]);
+    expect(result).toMatchObject({ exitCode: 2, stdout: "" });
+    expect(result.stderr).toContain("Give the path of a directory");
+  });
+
+  test("a file in the place of the data directory is an error that names it", async () => {
+    await using directory = await temporaryDirectory();
+    const file = join(directory.path, "file");
+    await writeFile(file, "");
+    const result = await edgelog(["serve", "--port", "0", "--kafka-port", "0", "--data", file]);
+    expect(result).toMatchObject({ exitCode: 1, stdout: "" });
+    expect(result.stderr).toContain(`${file} cannot be made`);
+    expect(result.stderr).toContain("--data");
   });
 
   test("beyond loopback it demands a token before it opens anything", async () => {

@@ -6,6 +6,7 @@ import { PARTITIONS_PER_TOPIC_MAX } from "../../model/limits.ts";
 import { recordToJsonText } from "../../subscribe/record-json.ts";
 import { collect, integerBetween } from "../arguments.ts";
 import { type ConnectionOptions, connect, withConnection } from "../connection.ts";
+import { CliError } from "../errors.ts";
 import { note, OutputBuffer } from "../output.ts";
 import { startProgress } from "../progress.ts";
 import { type RecordPrinter, recordFormat } from "../record-format.ts";
@@ -98,12 +99,29 @@ async function consumeFrom(
   if ("timestampMs" in start) return { timestamp: start.timestampMs };
   const which = partition === undefined ? {} : { partitions: partition };
   const ends = await client.topics.offsets(topic, { ...which, timestamp: "latest" });
-  if ("offset" in start) return { offsets: new Map(ends.map((end) => [end.partition, start.offset])) };
   const begins = await client.topics.offsets(topic, { ...which, timestamp: "earliest" });
   const logStart = new Map(begins.map((begin) => [begin.partition, begin.offset]));
   return {
     offsets: new Map(
-      ends.map((end) => [end.partition, Math.max(logStart.get(end.partition) ?? 0, end.offset - start.last)]),
+      ends.map((end) => {
+        const begin = logStart.get(end.partition) ?? 0;
+        if (!("offset" in start)) return [end.partition, Math.max(begin, end.offset - start.last)];
+        if (start.offset < begin || start.offset > end.offset) throw outside(start.offset, topic, begin, end);
+        return [end.partition, start.offset];
+      }),
     ),
   };
+}
+
+/** Said before the subscription, which would only see it when it connects; with --exit, past the end, never. */
+function outside(
+  offset: number,
+  topic: string,
+  begin: number,
+  end: { readonly partition: number; readonly offset: number },
+): CliError {
+  return new CliError(
+    `Offset ${offset} lies outside partition ${end.partition} of ${topic}, whose log starts at ${begin} and ends at ${end.offset}.\n` +
+      "Give one in between; -o beginning, -<n> or s@<ms> suit every partition, -p names one.",
+  );
 }

@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
-import { booleanText, collect, integerBetween, portNumber } from "../arguments.ts";
+import { booleanText, collect, directoryPath, integerBetween, portNumber } from "../arguments.ts";
 import { note, printJson, printLine } from "../output.ts";
 import { type Platform, startPlatform } from "../platform.ts";
 import { nextSignal } from "../signals.ts";
@@ -31,7 +31,7 @@ export function addServe(program: Command): void {
         collect(portNumber),
       ),
     )
-    .option("--data <directory>", "where everything is stored", ".edgelog")
+    .option("--data <directory>", "where everything is stored", directoryPath, ".edgelog")
     .addOption(new Option("--token <token>", "demand this token of every client").env("EDGELOG_ROOT_TOKEN"))
     .option("--auto-create-topics <boolean>", "whether producing to an unknown topic creates it", booleanText)
     .option("--num-partitions <n>", "partitions of a topic that does not say", integerBetween(1, 1_000_000))
