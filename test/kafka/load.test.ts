@@ -46,6 +46,36 @@ describe("the Kafka port", () => {
     expect(unseen.flat()).toEqual([]);
   });
 
+  it("has what it cannot take in time sent again, by an error on which no client gives up", async () => {
+    const name = "flooded";
+    const client = await RawClient.connect(broker());
+    const topic = { name, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] };
+    await client.ask(createTopicsApi, 7, { topics: [topic] });
+    client.close();
+    const codes = await Promise.all(Array.from({ length: 8 }, () => flood(name, 10)));
+    const [stored, refusedForNow] = [0, 19];
+    expect(codes.flat().filter((code) => code !== stored && code !== refusedForNow)).toEqual([]);
+    expect(codes.flat()).toContain(stored);
+  });
+
+  /** Produces megabytes without waiting, and returns what became of each. */
+  async function flood(topic: string, megabytes: number): Promise<number[]> {
+    const client = await RawClient.connect(broker());
+    const value = new Uint8Array(1_000_000);
+    const records = encodeBatch([{ timestamp: Date.now(), key: null, value }]);
+    const topicData = [{ name: topic, topicId: "", partitionData: [{ index: 0, records }] }];
+    const sent = Array.from({ length: megabytes }, () =>
+      client.send(produceApi, 8, { acks: -1, timeoutMs: 30_000, topicData }),
+    );
+    const codes: number[] = [];
+    for (const correlationId of sent) {
+      const { responses } = await client.receive(produceApi, 8, correlationId);
+      codes.push(responses[0]?.partitionResponses[0]?.errorCode ?? -1);
+    }
+    client.close();
+    return codes;
+  }
+
   /** Produces and fetches in turn on one connection, and returns what it has produced and not seen again. */
   async function roundTrips(topic: string, connection: number, rounds: number): Promise<string[]> {
     const client = await RawClient.connect(broker());

@@ -17,6 +17,8 @@ const CODEC_BYTE = 22;
 const CODEC_BITS = 0x07;
 const ZSTD = 4;
 const ACKS = new Set([-1, 0, 1]);
+/** "Not stored, send it again": every client does. On a throttled produce request librdkafka and sarama give up. */
+const REFUSED_FOR_NOW = "NOT_ENOUGH_REPLICAS";
 
 /** Every append begins before the next request is looked at, so that a partition gets them in the client's order. */
 export const produce = handler(
@@ -64,7 +66,7 @@ function append(
 
 function partitionResponse(result: AppendResult | Failure) {
   if (isFailure(result)) {
-    const { code } = errorRow(result.error);
+    const { code } = errorRow(result.error === "THROTTLING_QUOTA_EXCEEDED" ? REFUSED_FOR_NOW : result.error);
     return { errorCode: code, errorMessage: result.message, baseOffset: -1 };
   }
   const { baseOffset, logAppendTimeMs, logStartOffset } = result;
