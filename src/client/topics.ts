@@ -142,9 +142,19 @@ export class Topics {
       partitions,
       configs: configs && mapValues(configs, (value) => (value === null ? null : String(value))),
     };
-    return parseDetails(
-      await this.#transport.callRepeatedly({ method: "PATCH", path: path`/v1/topics/${name}`, json, signal }),
-    );
+    let isLost = false;
+    return this.#transport.repeat(async () => {
+      try {
+        const call = { method: "PATCH", path: path`/v1/topics/${name}`, json, signal } as const;
+        return parseDetails(await this.#transport.call(call));
+      } catch (error) {
+        const isGrown = isLost && codeOf(error) === "INVALID_PARTITIONS";
+        const topic = isGrown ? await this.describe(name, options) : undefined;
+        if (topic !== undefined && topic.partitions === partitions) return topic;
+        isLost ||= isRetriable(error);
+        throw error;
+      }
+    }, signal);
   }
 
   /** Its records are gone for good. Throws UNKNOWN_TOPIC_OR_PARTITION. */

@@ -63,6 +63,13 @@ test("a change whose answer was lost is found made, not refused", async () => {
   };
   loseAnswerOnce("POST");
   await expect(topics.create("lost", { partitions: 2 })).resolves.toMatchObject({ partitions: 2 });
+  loseAnswerOnce("PATCH");
+  const change = { partitions: 3, configs: { "retention.ms": 3_600_000 } };
+  await expect(topics.alter("lost", change)).resolves.toMatchObject({
+    partitions: 3,
+    configs: { "retention.ms": "3600000" },
+  });
+  await expect(topics.alter("lost", change)).rejects.toMatchObject({ code: "INVALID_PARTITIONS" });
   loseAnswerOnce("DELETE");
   await topics.delete("lost");
   cluster.proxy.fault = () => undefined;
