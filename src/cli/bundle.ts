@@ -5,6 +5,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { BuildOptions } from "esbuild";
+import { CliError } from "./errors.ts";
 
 /** Where package.json and wrangler.toml are: two levels above this file in the repository, beside dist/ when published. */
 export const PACKAGE_ROOT = packageRoot();
@@ -20,10 +21,19 @@ export async function bundleWorker(entry: string = join(PACKAGE_ROOT, "src/worke
 
 async function bundle(entry: string): Promise<string> {
   const { build } = await import("esbuild");
-  const { outputFiles } = await build({ ...workerBuild(), entryPoints: [entry], write: false });
+  const { outputFiles } = await build({ ...workerBuild(), entryPoints: [entry], write: false }).catch(
+    unbuilt,
+  );
   const [output] = outputFiles ?? [];
   if (output === undefined) throw new Error(`esbuild made nothing of ${entry}`);
   return output.text;
+}
+
+/** Mostly the sources were updated and the packages they need were not. */
+function unbuilt(error: Error): never {
+  throw new CliError(`The Worker cannot be built; "npm ci" installs what it needs. ${error.message}`, {
+    cause: error,
+  });
 }
 
 /** The same for `serve` from source and for the package's dist/worker.js. */
