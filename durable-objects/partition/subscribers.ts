@@ -34,7 +34,7 @@ import {
   resumeReason,
 } from "../../src/subscribe/protocol.ts";
 import { refusal } from "../../src/subscribe/refusal.ts";
-import { type BudgetShare, isolateBudget, type UnsentBudget } from "./subscriber-budget.ts";
+import { type BudgetShare, isolateBudget, type UnsentBudget } from "../../src/subscribe/unsent-budget.ts";
 import { SubscriberFrames } from "./subscriber-frames.ts";
 import type { SubscriberLog } from "./subscriber-log.ts";
 import type { SubscriberSocket, SubscriberSockets } from "./subscriber-sockets.ts";

@@ -1,6 +1,7 @@
 /**
  * A subscriber's WebSocket that ends in the Worker: several partitions on one socket, or one that begins in R2. To the
- * client it is the same as one that ends in a partition.
+ * client it is the same as one that ends in a partition. What it has been sent and has not credited counts against the
+ * same budget of the isolate; one frame is always sent, so that nobody waits for those who read nothing.
  */
 
 import type { LogBounds } from "../../durable-objects/partition/rpc.ts";
@@ -20,6 +21,7 @@ import { encodeJsonFrame } from "./json-frame.ts";
 import type { FrameFormat } from "./leader-request.ts";
 import { type FeedEvent, partitionFeed } from "./partition-feed.ts";
 import {
+  CREDIT_DUE,
   closeCodeOf,
   encodeCaughtUp,
   encodeError,
@@ -29,6 +31,7 @@ import {
   parseClientMessage,
 } from "./protocol.ts";
 import { startOffsets } from "./start-offsets.ts";
+import { type BudgetShare, isolateBudget, type UnsentBudget } from "./unsent-budget.ts";
 
 export interface BridgeOptions {
   readonly topic: Topic;
@@ -38,7 +41,13 @@ export interface BridgeOptions {
   readonly starts: readonly PartitionStart[];
   /** The client may subscribe to (more) partitions by message. */
   readonly takesSubscribe: boolean;
+  /** Default: this isolate's. */
+  readonly budget?: UnsentBudget;
 }
+
+/** Others may have freed memory; there is no event for that. */
+const MEMORY_POLL_MS = 100;
+let bridgesMade = 0;
 
 /** Takes the server's end of a new pair, which it accepts; lives as long as the socket does. */
 export class SocketBridge {
@@ -50,14 +59,21 @@ export class SocketBridge {
   readonly #partitions = new Set<number>();
   /** Subscribing takes looking up; messages that come meanwhile wait for it. */
   #subscribing: Promise<void> = Promise.resolve();
+  readonly #share: BudgetShare;
   #credit: number;
   #creditCame: () => void = () => {};
+  /** Batch bytes sent and not credited since. */
+  #owed = 0;
+  /** What those take in memory, as they were framed. */
+  #unsent = 0;
+  #isCreditDue = false;
 
   constructor(cluster: Cluster, socket: WebSocket, options: BridgeOptions) {
     this.#cluster = cluster;
     this.#socket = socket;
     this.#options = options;
     this.#credit = options.creditBytes;
+    this.#share = (options.budget ?? isolateBudget).share(this, `bridge ${bridgesMade++}`);
     socket.addEventListener("message", ({ data }) => this.#received(data));
     socket.addEventListener("close", () => this.#close(1000));
     socket.addEventListener("error", () => this.#close(1011));
@@ -86,35 +102,62 @@ export class SocketBridge {
     else await this.#passFrame(event.frame);
   }
 
-  /** In pieces that fit the credit, as the leader itself would have made them. */
+  /** In pieces that fit the credit and the memory, as the leader itself would have made them. */
   async #passFrame(frame: DataFrame): Promise<void> {
-    const { signal } = this.#over;
     for (let from = frame.from; from < frame.next; ) {
-      while (this.#credit <= 0 && !signal.aborted) await this.#moreCredit();
-      if (signal.aborted) return;
-      const piece = pieceOf({ ...frame, from }, Math.min(this.#credit, SUBSCRIBER_FRAME_BYTES_MAX));
-      if (this.#options.format === "binary") {
-        this.#credit -= piece.batches.length;
-        this.#send(encodeFrame(piece));
-        from = piece.next;
-        continue;
-      }
-      const value = this.#options.format === "json-values" ? "json" : undefined;
-      const json = encodeJsonFrame(piece, { value });
-      if ("error" in json) {
-        this.#fail(json, { partition: frame.partition });
+      const room = await this.#room();
+      if (room === 0) return;
+      const piece = pieceOf({ ...frame, from }, Math.min(room, SUBSCRIBER_FRAME_BYTES_MAX));
+      const encoded = this.#encoded(piece);
+      if ("error" in encoded) {
+        this.#fail(encoded, { partition: frame.partition });
         return;
       }
-      this.#credit -= json.batchBytes;
-      this.#send(json.text);
-      from = json.next;
+      const { data, next, batchBytes } = encoded;
+      this.#credit -= batchBytes;
+      this.#owed += batchBytes;
+      this.#unsent += data.length;
+      this.#share.add(data.length);
+      this.#send(data);
+      if (this.#unsent * 2 > this.#share.free()) this.#askForCredit();
+      from = next;
     }
   }
 
-  #moreCredit(): Promise<void> {
+  #encoded(piece: DataFrame): { data: string | Uint8Array; next: number; batchBytes: number } | Failure {
+    if (this.#options.format === "binary") {
+      return { data: encodeFrame(piece), next: piece.next, batchBytes: piece.batches.length };
+    }
+    const value = this.#options.format === "json-values" ? "json" : undefined;
+    const json = encodeJsonFrame(piece, { value });
+    return "error" in json ? json : { data: json.text, next: json.next, batchBytes: json.batchBytes };
+  }
+
+  /** The bytes that may be sent, as soon as there are any; 0 when the socket is closed. */
+  async #room(): Promise<number> {
+    const { signal } = this.#over;
+    while (!signal.aborted) {
+      const free = Math.max(this.#share.free() - this.#unsent, this.#unsent === 0 ? 1 : 0);
+      const room = Math.min(this.#credit, free);
+      if (room > 0) return room;
+      if (this.#credit > 0) this.#askForCredit();
+      await this.#moreCredit(this.#credit > 0 ? MEMORY_POLL_MS : undefined);
+    }
+    return 0;
+  }
+
+  #askForCredit(): void {
+    if (this.#isCreditDue) return;
+    this.#isCreditDue = true;
+    this.#send(CREDIT_DUE);
+  }
+
+  async #moreCredit(waitMs: number | undefined): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#creditCame = resolve;
-    return promise;
+    const timer = waitMs === undefined ? undefined : setTimeout(resolve, waitMs);
+    await promise;
+    clearTimeout(timer);
   }
 
   #received(data: unknown): void {
@@ -127,12 +170,23 @@ export class SocketBridge {
       this.#fail(message);
       return;
     }
-    if (message.type === "credit") this.#grant(message.bytes);
-    else if (!this.#options.takesSubscribe) this.#fail(ALREADY_STARTED);
+    if (message.type === "credit") {
+      this.#consumed(message.bytes);
+      this.#grant(message.bytes);
+    } else if (!this.#options.takesSubscribe) this.#fail(ALREADY_STARTED);
     else {
       if (message.credit_bytes !== undefined) this.#grant(message.credit_bytes);
       this.#subscribe(message.partitions);
     }
+  }
+
+  #consumed(bytes: number): void {
+    const paid = Math.min(bytes, this.#owed);
+    const freed = paid === this.#owed ? this.#unsent : Math.floor((this.#unsent * paid) / this.#owed);
+    this.#owed -= paid;
+    this.#unsent -= freed;
+    this.#isCreditDue = false;
+    this.#share.add(-freed);
   }
 
   #grant(bytes: number): void {
@@ -202,13 +256,18 @@ export class SocketBridge {
 
   #fail(problem: Failure, about: { partition?: number } & Partial<LogBounds> = {}): void {
     const { error, message } = problem;
-    this.#send(encodeError({ error, message }, about));
+    try {
+      this.#send(encodeError({ error, message }, about));
+    } catch {
+      // The client is gone, and the event that says so has not come yet.
+    }
     this.#close(closeCodeOf(error), error);
   }
 
   #close(code: number, reason?: string): void {
     if (this.#over.signal.aborted) return;
     this.#over.abort();
+    this.#consumed(this.#owed);
     this.#merge.interrupt();
     this.#creditCame();
     try {

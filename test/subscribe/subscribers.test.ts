@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { UnsentBudget } from "../../durable-objects/partition/subscriber-budget.ts";
 import { encodeBatch } from "../../src/log/batch.ts";
 import {
   leaderNoticesRequest,
@@ -7,6 +6,7 @@ import {
   RESUME_OFFSET_HEADER,
 } from "../../src/subscribe/leader-request.ts";
 import { CLOSE_RESUME, encodeClientMessage, resumeOffset } from "../../src/subscribe/protocol.ts";
+import { UnsentBudget } from "../../src/subscribe/unsent-budget.ts";
 import { Partition, type TestSocket } from "./support.ts";
 
 const KiB = 1024;

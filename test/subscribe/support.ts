@@ -1,7 +1,6 @@
 /** A log in memory and sockets whose other end is this process, for testing what ends in a partition without a platform. */
 
 import type { LogBounds } from "../../durable-objects/partition/rpc.ts";
-import { UnsentBudget } from "../../durable-objects/partition/subscriber-budget.ts";
 import type { SubscriberLog } from "../../durable-objects/partition/subscriber-log.ts";
 import type {
   SocketKind,
@@ -23,6 +22,7 @@ import {
   type RecordsMessage,
   type ServerMessage,
 } from "../../src/subscribe/protocol.ts";
+import { UnsentBudget } from "../../src/subscribe/unsent-budget.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

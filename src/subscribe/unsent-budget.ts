@@ -5,7 +5,7 @@
  * who is fast and who is slow is needed.
  */
 
-import { SUBSCRIBER_UNSENT_BYTES_MAX } from "../../src/model/limits.ts";
+import { SUBSCRIBER_UNSENT_BYTES_MAX } from "../model/limits.ts";
 
 export class UnsentBudget {
   readonly #bytesMax: number;
