@@ -5,6 +5,7 @@ import type { JoinedGroup } from "../../durable-objects/group/rpc.ts";
 import { ok, refused } from "../cluster/results.ts";
 import { controllerStub, createTopic } from "../cluster/support.ts";
 import { commitRequest, joinRequest, syncRequest } from "./classic-requests.ts";
+import { heartbeatRequest } from "./consumer-client.ts";
 
 const ALL = { memberId: null, memberEpoch: -1, topics: null };
 
@@ -93,5 +94,29 @@ describe("a group's coordinator", () => {
     expect(ok(await group.fetchOffsets(ALL))).toHaveLength(1);
     ok(await controllerStub().deleteTopic(topic.name));
     expect(ok(await group.fetchOffsets(ALL))).toEqual([]);
+  });
+});
+
+describe("a group whose partitions the coordinator assigns", () => {
+  test("survives eviction, and sees topics that grow", { timeout: 30_000 }, async () => {
+    const { group } = newGroup();
+    const topic = await createTopic({}, 2);
+    const joining = { rebalanceTimeoutMs: 60_000, subscribedTopicNames: [topic.name], topicPartitions: [] };
+    const beat = (request: object) =>
+      group.consumerGroupHeartbeat(heartbeatRequest({ memberId: "a", ...request }));
+    const joined = ok(await beat(joining));
+    expect(joined.assignment).toEqual([{ topicId: topic.id, partitions: [0, 1] }]);
+    const before = ok(await group.describe());
+    await evictDurableObject(group);
+    expect(ok(await group.describe())).toEqual(before);
+    expect(ok(await beat({ memberEpoch: 1 })).assignment).toBeNull();
+    ok(await controllerStub().createPartitions(topic.name, 3));
+    // Woken anew, it asks at once.
+    await evictDurableObject(group);
+    const grown = ok(await beat({ memberEpoch: 1 }));
+    expect(grown).toMatchObject({
+      memberEpoch: 2,
+      assignment: [{ topicId: topic.id, partitions: [0, 1, 2] }],
+    });
   });
 });

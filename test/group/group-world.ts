@@ -16,6 +16,9 @@ export const SETTINGS: GroupSettings = {
   offsetsRetentionCheckMs: 600_000,
 };
 
+/** Enough for a call that asks the Controller several times. */
+const TURNS_TO_SETTLE = 8;
+
 /** What a call comes to whose object was lost before it could answer. */
 export class LostObject extends Error {
   constructor() {
@@ -38,6 +41,9 @@ export class GroupWorld {
   readonly registered = new Set<string>();
   readonly deletedTopics = new Set<TopicId>();
   topicsVersion = 0;
+  /** How often the Controller was asked. */
+  versionLookUps = 0;
+  topicLookUps = 0;
   readonly #topics = new Map<string, Topic>();
   isControllerDown = false;
   /** A transaction that failed: on the platform it would have thrown the object away, again and again. */
@@ -103,7 +109,7 @@ export class GroupWorld {
 
   /** Lets everything go on that can without time passing, and makes it durable. */
   async settle(): Promise<void> {
-    for (let turns = 0; turns < 3; turns++) {
+    for (let turns = 0; turns < TURNS_TO_SETTLE; turns++) {
       await turn();
       this.confirm();
     }
@@ -196,14 +202,17 @@ export class GroupWorld {
       topics: {
         topicsVersion: async () => {
           await reach();
+          this.versionLookUps++;
           return this.topicsVersion;
         },
         topicsNamed: async (names) => {
           await reach();
+          this.topicLookUps++;
           return names.flatMap((name) => this.#topics.get(name) ?? []);
         },
         listTopics: async ({ after }) => {
           await reach();
+          this.topicLookUps++;
           return [...this.#topics.values()]
             .filter(({ name }) => name > after)
             .sort((one, other) => (one.name < other.name ? -1 : 1));
