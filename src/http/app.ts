@@ -3,6 +3,7 @@
 import type { OpenAPIHono } from "@hono/zod-openapi";
 import { createMiddleware } from "hono/factory";
 import { failure } from "../model/errors.ts";
+import { quote } from "../model/quote.ts";
 import { authenticated, onlyIfSetUp } from "./authentication.ts";
 import { bodyReleased } from "./body.ts";
 import { clusterRoutes } from "./cluster.ts";
@@ -10,7 +11,7 @@ import { consumeRoutes } from "./consume.ts";
 import { type HttpEnv, newRoutes } from "./context.ts";
 import { countRequests } from "./counters.ts";
 import { deleteRecordsRoutes } from "./delete-records.ts";
-import { answerError, errorResponse, quote } from "./errors.ts";
+import { answerError, errorResponse } from "./errors.ts";
 import { healthRoutes } from "./health.ts";
 import { kafkaRoutes } from "./kafka.ts";
 import { metricsRoutes } from "./metrics.ts";

@@ -3,10 +3,12 @@
 import { gunzipSync } from "node:zlib";
 import type { z } from "@hono/zod-openapi";
 import { createMiddleware } from "hono/factory";
+import { concatBytes } from "../model/bytes.ts";
 import { EdgelogError } from "../model/errors.ts";
 import { HTTP_BODY_BYTES_MAX } from "../model/limits.ts";
+import { quote } from "../model/quote.ts";
 import type { HttpEnv } from "./context.ts";
-import { invalid, quote, validationFailed } from "./errors.ts";
+import { invalid, validationFailed } from "./errors.ts";
 import { bodiesInFlight, type Hold } from "./in-flight.ts";
 import { parseJson } from "./json.ts";
 
@@ -119,14 +121,7 @@ async function readBounded(request: Request, hold: Hold): Promise<Uint8Array> {
     chunks.push(value);
   }
   const [only] = chunks;
-  if (chunks.length === 1 && only !== undefined) return only;
-  const bytes = new Uint8Array(length);
-  let position = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, position);
-    position += chunk.length;
-  }
-  return bytes;
+  return chunks.length === 1 && only !== undefined ? only : concatBytes(chunks);
 }
 
 function gunzip(bytes: Uint8Array): Uint8Array {

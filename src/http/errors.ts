@@ -13,6 +13,7 @@ import {
   failure,
   isErrorName,
 } from "../model/errors.ts";
+import { quote } from "../model/quote.ts";
 
 export const ErrorDetail = z
   .object({
@@ -100,11 +101,6 @@ function describe(issue: zod.core.$ZodIssue): string {
     return `unknown ${issue.keys.length === 1 ? "name" : "names"} ${issue.keys.slice(0, 5).map(quote).join(", ")}`;
   }
   return issue.message.slice(0, 500);
-}
-
-/** Outside text as it may stand in a message. */
-export function quote(text: string): string {
-  return JSON.stringify(text.length > 64 ? `${text.slice(0, 64)}…` : text);
 }
 
 /** Hono's `onError`. */

@@ -1,8 +1,8 @@
 /** Which of the types that can be produced the caller likes best (RFC 9110, `Accept`). */
 
 import { EdgelogError } from "../model/errors.ts";
+import { quote } from "../model/quote.ts";
 import { mediaType } from "./body.ts";
-import { quote } from "./errors.ts";
 
 /**
  * The first of `producible` is what a caller without a preference gets.

@@ -12,8 +12,8 @@ import { createMiddleware } from "hono/factory";
 import { isOpen } from "../cluster/principals.ts";
 import type { Env } from "../env.ts";
 import { EdgelogError } from "../model/errors.ts";
+import { quote } from "../model/quote.ts";
 import type { HttpEnv } from "./context.ts";
-import { quote } from "./errors.ts";
 
 const PREFLIGHT_SECONDS = 7_200;
 

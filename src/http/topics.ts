@@ -4,11 +4,12 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { Cluster } from "../cluster/cluster.ts";
 import { failure, isFailure, unwrap } from "../model/errors.ts";
 import { CONFIGS_PER_TOPIC_MAX, HTTP_LIST_PAGE_MAX, PARTITIONS_PER_TOPIC_MAX } from "../model/limits.ts";
+import { quote } from "../model/quote.ts";
 import type { Topic } from "../model/topic.ts";
 import { TOPIC_CONFIGS, type TopicConfigDefinition, topicConfigs } from "../model/topic-configs.ts";
 import { jsonBody } from "./body.ts";
 import { newRoutes } from "./context.ts";
-import { errorResponses, quote, rule } from "./errors.ts";
+import { errorResponses, rule } from "./errors.ts";
 import { plainNumber } from "./json.ts";
 import { digits, documentedBody, json, NoQuery, TopicName, TopicParams } from "./schemas.ts";
 

@@ -2,6 +2,7 @@
 
 import { type Failure, failure } from "../model/errors.ts";
 import { OFFSET_MAX, SUBSCRIPTIONS_PER_SOCKET_MAX } from "../model/limits.ts";
+import { quote } from "../model/quote.ts";
 
 export type StartPosition =
   | { readonly offset: number | "earliest" | "latest" }
@@ -75,9 +76,4 @@ export function parsePositions(text: string): Map<number, number> | Failure {
     );
   }
   return positions;
-}
-
-/** Outside text as it may stand in an error message: short, and visibly text. */
-export function quote(text: string): string {
-  return JSON.stringify(text.length > 64 ? `${text.slice(0, 64)}…` : text);
 }
