@@ -3,7 +3,7 @@
 import { gunzipSync } from "node:zlib";
 import type { z } from "@hono/zod-openapi";
 import { createMiddleware } from "hono/factory";
-import { concatBytes } from "../model/bytes.ts";
+import { concatBytes, releaseBytes } from "../model/bytes.ts";
 import { EdgelogError } from "../model/errors.ts";
 import { HTTP_BODY_BYTES_MAX } from "../model/limits.ts";
 import { quote } from "../model/quote.ts";
@@ -15,6 +15,9 @@ import { parseJson } from "./json.ts";
 export const JSON_TYPE = "application/json";
 export const NDJSON_TYPE = "application/x-ndjson";
 export const RECORD_BATCH_TYPE = "application/vnd.kafka.recordbatch";
+
+/** A body is read in pieces of at least so many bytes. */
+const BODY_PIECE_BYTES = 64 * 1024;
 
 const NDJSON_ALIASES: ReadonlySet<string> = new Set(["application/ndjson", "application/jsonl"]);
 
@@ -58,10 +61,12 @@ export async function readBody(request: Request): Promise<Uint8Array> {
       `Content-Encoding ${quote(encoding)} is not known here; send gzip or none.`,
     );
   }
-  if (Number(request.headers.get("content-length") ?? 0) > HTTP_BODY_BYTES_MAX) throw tooLarge();
-  const bytes = await readBounded(request, hold);
+  const declared = Number(request.headers.get("content-length") ?? 0);
+  if (declared > HTTP_BODY_BYTES_MAX) throw tooLarge();
+  const bytes = request.body === null ? new Uint8Array() : await readAll(request.body, declared, hold);
   if (encoding === "identity") return bytes;
   const inflated = gunzip(bytes);
+  releaseBytes(bytes);
   hold.grow(inflated.length);
   return inflated;
 }
@@ -85,6 +90,8 @@ export async function readText(request: Request): Promise<string> {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
   } catch {
     throw invalid("The body is not UTF-8.");
+  } finally {
+    releaseBytes(bytes);
   }
 }
 
@@ -102,26 +109,61 @@ export function parseWith<T>(schema: z.ZodType<T>, value: unknown, where = ""): 
   throw where === "" ? error : new EdgelogError(error.code, `${where}: ${error.message}`);
 }
 
-async function readBounded(request: Request, hold: Hold): Promise<Uint8Array> {
-  if (request.body === null) return new Uint8Array();
+async function readAll(body: ReadableStream, declared: number, hold: Hold): Promise<Uint8Array> {
+  const reader = declared > 0 ? body.getReader({ mode: "byob" }) : body.getReader();
+  try {
+    return await (reader instanceof ReadableStreamBYOBReader
+      ? readDeclared(reader, declared, hold)
+      : readUndeclared(reader, hold));
+  } catch (error) {
+    await reader.cancel().catch(() => {});
+    throw error;
+  }
+}
+
+/** Into one buffer: the pieces that a stream hands out would be as much garbage again. */
+async function readDeclared(
+  reader: ReadableStreamBYOBReader,
+  length: number,
+  hold: Hold,
+): Promise<Uint8Array> {
+  let bytes = new Uint8Array(length);
+  for (let position = 0; position < length; ) {
+    const rest = bytes.subarray(position);
+    const { value } = await reader.readAtLeast(Math.min(rest.length, BODY_PIECE_BYTES), rest);
+    if (value === undefined || value.length === 0) throw wrongLength(length);
+    hold.grow(value.length);
+    position += value.length;
+    // The buffer went to the stream and has come back as another one.
+    bytes = new Uint8Array(value.buffer);
+  }
+  if (!(await reader.read(new Uint8Array(1))).done) throw wrongLength(length);
+  return bytes;
+}
+
+async function readUndeclared(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  hold: Hold,
+): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
   let length = 0;
-  const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader();
   for (;;) {
     const { done, value } = await reader.read();
     if (done) break;
     length += value.length;
-    try {
-      if (length > HTTP_BODY_BYTES_MAX) throw tooLarge();
-      hold.grow(value.length);
-    } catch (error) {
-      await reader.cancel().catch(() => {});
-      throw error;
-    }
+    if (length > HTTP_BODY_BYTES_MAX) throw tooLarge();
+    hold.grow(value.length);
     chunks.push(value);
   }
   const [only] = chunks;
-  return chunks.length === 1 && only !== undefined ? only : concatBytes(chunks);
+  if (chunks.length === 1 && only !== undefined) return only;
+  const bytes = concatBytes(chunks);
+  for (const chunk of chunks) releaseBytes(chunk);
+  return bytes;
+}
+
+function wrongLength(declared: number): EdgelogError {
+  return invalid(`The body does not have the ${declared} bytes that Content-Length promises.`);
 }
 
 function gunzip(bytes: Uint8Array): Uint8Array {

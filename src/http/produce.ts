@@ -6,6 +6,7 @@ import { Cluster } from "../cluster/cluster.ts";
 import type { Env } from "../env.ts";
 import { decodeBatch } from "../log/batch.ts";
 import { validateBatch } from "../log/batch-header.ts";
+import { releaseBytes } from "../model/bytes.ts";
 import { EdgelogError, type Failure, failure, isFailure, unwrap } from "../model/errors.ts";
 import {
   HTTP_APPENDS_IN_FLIGHT_MAX,
@@ -226,6 +227,7 @@ async function produceBatch(
   });
   const { recordsCount } = header;
   const { baseOffset } = unwrap(await appendOne(cluster, name, partition, batch, recordsCount));
+  releaseBytes(batch);
   return streamed(offsetEntries(partition, baseOffset, Math.min(recordsCount, entriesMax)));
 }
 

@@ -1,5 +1,6 @@
 /** Answers that are made while they are sent. */
 
+import { releaseBuffer } from "../model/bytes.ts";
 import { HTTP_CHUNK_CHARS } from "../model/limits.ts";
 
 /**
@@ -41,7 +42,10 @@ function nextPiece(pieces: Iterator<string>): { readonly text: string; readonly 
   return { text, isLast: false };
 }
 
-/** The bytes as a body of known length. `over` is called when they have been sent, or will not be. */
+/**
+ * The bytes as a body of known length. They are given away, and the buffer that they lie in is freed, when they have been
+ * sent or will not be; then `over` is called.
+ */
 export function byteStream(bytes: Uint8Array, over: () => void): ReadableStream<Uint8Array> {
   const { readable, writable } = new FixedLengthStream(bytes.length);
   const writer = writable.getWriter();
@@ -50,7 +54,10 @@ export function byteStream(bytes: Uint8Array, over: () => void): ReadableStream<
     .then(() => writer.close())
     // The reader has gone.
     .catch(() => {})
-    .finally(over);
+    .finally(() => {
+      releaseBuffer(bytes);
+      over();
+    });
   return readable;
 }
 

@@ -14,6 +14,10 @@ export function concatBytes(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffe
  * and lets tens of megabytes of them pile up; whoever owns a large one and is done with it says so here.
  */
 export function releaseBytes(bytes: Uint8Array): void {
-  const { buffer } = bytes;
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === bytes.byteLength) buffer.transfer(0);
+  if (bytes.buffer.byteLength === bytes.byteLength) releaseBuffer(bytes);
+}
+
+/** Frees the whole buffer that these bytes lie in, as {@link releaseBytes}: nothing else in it may be needed. */
+export function releaseBuffer({ buffer }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer) buffer.transfer(0);
 }
