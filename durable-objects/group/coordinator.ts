@@ -14,9 +14,18 @@ import {
 import type { Clock, LogStorage } from "../partition/storage.ts";
 import { ClassicGroup, type ClassicRecord } from "./classic/classic-group.ts";
 import { CommitQueue, type CommitResult } from "./commit-queue.ts";
-import { ConsumerGroup, type ConsumerRecord } from "./consumer/consumer-group.ts";
+import type { ClassicFace } from "./consumer/classic-face.ts";
+import { ConsumerGroup } from "./consumer/consumer-group.ts";
 import { heartbeatProblem } from "./consumer/heartbeat-request.ts";
-import { TopicDirectory, type TopicLookUp } from "./consumer/topic-directory.ts";
+import type { ConsumerRecord } from "./consumer/membership.ts";
+import { downgraded, planUpgrade, upgraded } from "./consumer/migration.ts";
+import {
+  type Subscriptions,
+  TopicDirectory,
+  type TopicLookUp,
+  type TopicSnapshot,
+} from "./consumer/topic-directory.ts";
+import { subscribedTopics } from "./consumer-protocol.ts";
 import { GroupStore } from "./group-store.ts";
 import { type ExpiryRule, Offsets } from "./offsets.ts";
 import { Registration } from "./registration.ts";
@@ -64,6 +73,13 @@ export interface CoordinatorSurroundings {
     /** Those of these topics that exist. */
     existingTopics(topicIds: readonly TopicId[]): Promise<TopicId[]>;
   };
+}
+
+/** What is to be done when what it needs is known. */
+interface Plan<T> {
+  readonly needs: Subscriptions | undefined;
+  /** `topics`: undefined if nothing is needed, or if the Controller cannot be reached. */
+  run(topics: TopicSnapshot | undefined): T;
 }
 
 export class Coordinator implements GroupRpc {
@@ -121,39 +137,41 @@ export class Coordinator implements GroupRpc {
 
   // ── classic ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async joinGroup(request: JoinGroupRequest): Promise<JoinGroupResult> {
-    const { memberId, rebalanceTimeoutMs, sessionTimeoutMs } = request;
-    const problem = this.#idProblem() ?? joinProblem(request);
+  async joinGroup(asked: JoinGroupRequest): Promise<JoinGroupResult> {
+    const { memberId, rebalanceTimeoutMs, sessionTimeoutMs } = asked;
+    const problem = this.#idProblem() ?? joinProblem(asked);
     if (problem !== undefined) return { ...problem, memberId };
-    // A member that is known belongs to a group that exists.
-    if (memberId !== "" && this.#group === undefined)
-      return { ...this.#noGroup("UNKNOWN_MEMBER_ID"), memberId };
-    while (!this.#registration.isOpen) await this.#registration.open(this.groupId);
-    if (this.#group?.type === "consumer" && !this.#group.isEmpty) {
-      const refused = failure(
-        "INCONSISTENT_GROUP_PROTOCOL",
-        "the group's partitions are assigned by its coordinator; its members join by ConsumerGroupHeartbeat",
-      );
-      return { ...refused, memberId };
-    }
-    return this.#change(() =>
-      this.#classicGroup().join({
-        ...request,
-        rebalanceTimeoutMs: rebalanceTimeoutMs < 0 ? sessionTimeoutMs : rebalanceTimeoutMs,
-      }),
-    );
+    const request = {
+      ...asked,
+      rebalanceTimeoutMs: rebalanceTimeoutMs < 0 ? sessionTimeoutMs : rebalanceTimeoutMs,
+    };
+    const result = await this.#carryOut((): Plan<JoinGroupResult | Promise<JoinGroupResult>> | Failure => {
+      const group = this.#group;
+      // A member that is known belongs to a group that exists.
+      if (group === undefined && memberId !== "") return this.#noGroup("UNKNOWN_MEMBER_ID");
+      if (group?.type !== "consumer" || group.isEmpty) {
+        return { needs: undefined, run: () => this.#classicGroup().join(request) };
+      }
+      const subscribed = subscribedTopics(request.protocols[0]?.metadata ?? new Uint8Array());
+      const needs = group.membership.subscriptionsWith({
+        subscribedTopicNames: subscribed ?? [],
+        subscribedTopicRegex: null,
+      });
+      return isFailure(needs) ? needs : { needs, run: (topics) => group.classic.join(request, topics) };
+    }, true);
+    return isFailure(result) ? { memberId, ...result } : result;
   }
 
   async syncGroup(request: SyncGroupRequest): Promise<SyncedGroup | Failure> {
     const problem = this.#idProblem() ?? syncProblem(request);
     if (problem !== undefined) return problem;
-    return this.#change(() => this.#classic?.sync(request) ?? this.#noGroup("UNKNOWN_MEMBER_ID"));
+    return this.#change(() => this.#classicFace?.sync(request) ?? this.#noGroup("UNKNOWN_MEMBER_ID"));
   }
 
   async heartbeat(request: HeartbeatRequest): Promise<Failure | null> {
     const problem = this.#idProblem();
     if (problem !== undefined) return problem;
-    const group = this.#classic;
+    const group = this.#classicFace;
     return this.#change(() =>
       group === undefined ? this.#noGroup("UNKNOWN_MEMBER_ID") : group.heartbeat(request),
     );
@@ -164,7 +182,7 @@ export class Coordinator implements GroupRpc {
     if (problem !== undefined) return problem;
     return this.#change(
       () =>
-        this.#classic?.leave(members) ??
+        this.#classicFace?.leave(members) ??
         members.map((member) => ({ ...member, error: "UNKNOWN_MEMBER_ID" as const })),
     );
   }
@@ -177,30 +195,69 @@ export class Coordinator implements GroupRpc {
     const problem = this.#idProblem() ?? heartbeatProblem(request);
     if (problem !== undefined) return problem;
     const isJoining = request.memberEpoch === JOIN_EPOCH;
-    const isLeaving = request.memberEpoch < JOIN_EPOCH;
-    let isControllerDown = false;
-    // What is waited for may take long enough for everything to be different: each time round begins anew, and from the
-    // last look to the change everything happens in one turn.
-    for (;;) {
+    return this.#carryOut(() => {
       const group = this.#group;
       if (group === undefined && !isJoining) return this.#noGroup("UNKNOWN_MEMBER_ID");
-      if (group?.type === "classic" && !(isJoining && group.isEmpty)) {
-        return failure("GROUP_ID_NOT_FOUND", "the group's members assign its partitions themselves");
-      }
-      if (isJoining && !this.#registration.isOpen) {
+      if (group?.type === "classic" && !isJoining) return this.#notForConsumers();
+      if (group?.type === "classic" && !group.isEmpty) return this.#planUpgrade(group, request);
+      const consumers = group?.type === "consumer" ? group : ConsumerGroup.create(this.#context);
+      const needs =
+        request.memberEpoch < JOIN_EPOCH ? undefined : consumers.membership.subscriptionsWith(request);
+      if (isFailure(needs)) return needs;
+      return {
+        needs,
+        run: (topics) => {
+          this.#group = consumers;
+          return consumers.heartbeat(request, topics);
+        },
+      };
+    }, isJoining);
+  }
+
+  /** The first member of KIP-848 in a group of the classic protocol takes the whole group along. */
+  #planUpgrade(
+    group: ClassicGroup,
+    request: ConsumerGroupHeartbeatRequest,
+  ): Plan<ConsumerGroupHeartbeatAnswer | Failure> | Failure {
+    const upgrade = planUpgrade(group, request);
+    if (isFailure(upgrade)) return upgrade.error === "GROUP_ID_NOT_FOUND" ? this.#notForConsumers() : upgrade;
+    return {
+      needs: upgrade.needs,
+      run: (topics) => {
+        if (topics === undefined) {
+          return failure("COORDINATOR_NOT_AVAILABLE", "which topics there are cannot be asked now");
+        }
+        const consumers = upgraded(this.#context, group, upgrade.members, topics);
+        this.#group = consumers;
+        return consumers.heartbeat(request, topics);
+      },
+    };
+  }
+
+  #notForConsumers(): Failure {
+    return failure("GROUP_ID_NOT_FOUND", "the group's members assign its partitions themselves");
+  }
+
+  /**
+   * Plans, waits for what the plan needs, and plans anew: meanwhile everything may have become different. From the last plan
+   * to the change everything happens in one turn.
+   */
+  async #carryOut<T>(plan: () => Plan<T> | Failure, opens: boolean): Promise<T | Failure> {
+    let isControllerDown = false;
+    for (;;) {
+      const planned = plan();
+      if ("error" in planned) return planned;
+      if (opens && !this.#registration.isOpen) {
         await this.#registration.open(this.groupId);
         continue;
       }
-      const consumers = group?.type === "consumer" ? group : ConsumerGroup.create(this.#context);
-      const subscriptions = consumers.subscriptionsWith(request);
-      if (isFailure(subscriptions)) return subscriptions;
-      const topics = this.#topics.peek(subscriptions, isControllerDown);
-      if (topics !== undefined || isControllerDown || isLeaving) {
-        this.#group = consumers;
-        return this.#change(() => consumers.heartbeat(request, topics));
+      const { needs, run } = planned;
+      const topics = needs === undefined ? undefined : this.#topics.peek(needs, isControllerDown);
+      if (needs === undefined || topics !== undefined || isControllerDown) {
+        return this.#change(() => run(topics));
       }
       try {
-        await this.#topics.refresh(subscriptions);
+        await this.#topics.refresh(needs);
       } catch (error) {
         console.warn("the Controller could not be asked for topics, what is known must do:", error);
         isControllerDown = true;
@@ -402,19 +459,24 @@ export class Coordinator implements GroupRpc {
     return this.#around.storage.transactionSync(() => {
       const wasEmpty = this.#group?.isEmpty ?? false;
       const result = change();
+      // The last member of KIP-848 has gone: the others have their protocol back.
+      if (this.#group?.type === "consumer" && this.#group.classic.isSpokenByAll) {
+        this.#group = downgraded(this.#context, this.#group);
+      }
       this.#group?.flush();
       if (this.#group?.isEmpty === true && !wasEmpty) this.#scheduleOffsets();
       return result;
     });
   }
 
-  get #classic(): ClassicGroup | undefined {
-    return this.#group?.type === "classic" ? this.#group : undefined;
+  /** Who answers members of the classic protocol. */
+  get #classicFace(): ClassicGroup | ClassicFace | undefined {
+    return this.#group?.type === "consumer" ? this.#group.classic : this.#group;
   }
 
   /** An empty group of the other kind gives way; its offsets stay. */
   #classicGroup(): ClassicGroup {
-    const group = this.#classic ?? ClassicGroup.create(this.#context);
+    const group = this.#group?.type === "classic" ? this.#group : ClassicGroup.create(this.#context);
     this.#group = group;
     return group;
   }

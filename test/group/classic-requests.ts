@@ -77,7 +77,7 @@ export async function joining(
 export async function alone(
   world: GroupWorld,
   request: Partial<JoinGroupRequest> = {},
-  assignment = new Uint8Array([1]),
+  assignment: Uint8Array = new Uint8Array([1]),
 ): Promise<JoinedGroup> {
   const { joined } = await joining(world, request);
   const member = ok(await joined);

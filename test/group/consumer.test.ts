@@ -6,7 +6,7 @@ import type {
 } from "../../durable-objects/group/rpc.ts";
 import { CONSUMER_GROUP_SESSION_TIMEOUT_MS } from "../../src/model/limits.ts";
 import { ok, refused } from "../cluster/results.ts";
-import { alone, commitRequest, joinRequest } from "./classic-requests.ts";
+import { alone, commitRequest } from "./classic-requests.ts";
 import { heartbeatRequest } from "./consumer-client.ts";
 import { GroupWorld, LostObject, turn } from "./group-world.ts";
 
@@ -445,15 +445,4 @@ test("heartbeats of a settled group write nothing", async () => {
     await beat(world, { memberId: "a", memberEpoch: 1 });
   }
   expect(world.storage.rowsWritten).toBe(before);
-});
-
-test("members of the other protocol are told so", async () => {
-  const { world } = worldWith(1);
-  await alone(world);
-  const joining = await beat(world, { memberId: "a", ...JOINING });
-  expect(refused(joining).error).toBe("GROUP_ID_NOT_FOUND");
-  const other = new GroupWorld();
-  await join(other, "a");
-  const classic = await other.ask((group) => group.joinGroup(joinRequest()));
-  expect(refused(classic).error).toBe("INCONSISTENT_GROUP_PROTOCOL");
 });

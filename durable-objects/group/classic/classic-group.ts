@@ -95,6 +95,42 @@ export class ClassicGroup {
     return group;
   }
 
+  /** A group that has a generation already, and whose members are told to join the next one. */
+  static takingOver(
+    context: GroupContext,
+    generation: number,
+    members: readonly ClassicMember[],
+  ): ClassicGroup {
+    const group = ClassicGroup.create(context);
+    for (const member of members) {
+      group.#members.put(member);
+      context.sessions.heard(member.memberId, member.sessionTimeoutMs);
+    }
+    group.#change({
+      generation,
+      protocolType: CONSUMER_PROTOCOL_TYPE,
+      protocolName: electProtocol(members),
+      leader: members[0]?.memberId ?? null,
+    });
+    group.#enter("Stable");
+    group.#beginRebalance();
+    return group;
+  }
+
+  /** The group goes over to another protocol: whoever waits is told to come again, and nothing of it is left. */
+  dissolve(): void {
+    for (const member of [...this.#members.values()]) {
+      const again = failure("REBALANCE_IN_PROGRESS");
+      this.#joins.answer(member.memberId, { ...again, memberId: member.memberId });
+      this.#syncs.answer(member.memberId, again);
+      this.#forget(member.memberId);
+    }
+    for (const memberId of [...this.#pending]) this.#forget(memberId);
+    this.#context.timers.cancel(JOIN_TIMER);
+    this.#context.timers.cancel(SYNC_TIMER);
+    this.#members.flush();
+  }
+
   /** The object has woken: members have their whole timeouts to come back. */
   restore(): void {
     for (const stored of this.#context.store.members()) {

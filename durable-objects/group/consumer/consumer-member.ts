@@ -1,5 +1,7 @@
+import { type Failure, failure } from "../../../src/model/errors.ts";
+import { base64, bytesOf } from "../classic/classic-member.ts";
 import type { GroupMember, MemberCodec } from "../members.ts";
-import type { Caller } from "../rpc.ts";
+import type { Caller, MemberProtocol } from "../rpc.ts";
 import { type Assignment, NOTHING, readAssignment, writeAssignment } from "./assignment.ts";
 
 /**
@@ -28,6 +30,13 @@ export interface ConsumerMember extends GroupMember, Caller {
   readonly revoking: Assignment;
   /** What it is to have. */
   readonly target: Assignment;
+  /** Of a member that speaks the classic protocol. */
+  readonly classic: ClassicTraits | null;
+}
+
+export interface ClassicTraits {
+  readonly sessionTimeoutMs: number;
+  readonly protocols: readonly MemberProtocol[];
 }
 
 export function newConsumerMember(memberId: string): ConsumerMember {
@@ -47,7 +56,30 @@ export function newConsumerMember(memberId: string): ConsumerMember {
     assigned: NOTHING,
     revoking: NOTHING,
     target: NOTHING,
+    classic: null,
   };
+}
+
+/** A static member that has started again under another member id: what its former self had is its own. */
+export function takenOver(former: ConsumerMember, memberId: string): ConsumerMember {
+  return { ...former, memberId, epoch: 0, previousEpoch: 0, state: "stable", revoking: NOTHING };
+}
+
+export function sameSubscription(one: ConsumerMember, other: ConsumerMember): boolean {
+  return (
+    one.topicRegex === other.topicRegex &&
+    one.topicNames.length === other.topicNames.length &&
+    one.topicNames.every((name, index) => name === other.topicNames[index])
+  );
+}
+
+export function unknownMember(memberId: string, instanceId: string | null): Failure {
+  return failure(
+    "UNKNOWN_MEMBER_ID",
+    instanceId === null
+      ? `the group has no member ${JSON.stringify(memberId)}; join again`
+      : `no member has the instance id ${JSON.stringify(instanceId)}; join again`,
+  );
 }
 
 export const consumerMemberCodec: MemberCodec<ConsumerMember> = {
@@ -57,6 +89,13 @@ export const consumerMemberCodec: MemberCodec<ConsumerMember> = {
       assigned: writeAssignment(member.assigned),
       revoking: writeAssignment(member.revoking),
       target: writeAssignment(member.target),
+      classic: member.classic && {
+        ...member.classic,
+        protocols: member.classic.protocols.map(({ name, metadata }) => ({
+          name,
+          metadata: base64(metadata),
+        })),
+      },
     }),
   read(stored) {
     const member: StoredConsumerMember = JSON.parse(stored);
@@ -65,6 +104,13 @@ export const consumerMemberCodec: MemberCodec<ConsumerMember> = {
       assigned: readAssignment(member.assigned),
       revoking: readAssignment(member.revoking),
       target: readAssignment(member.target),
+      classic: member.classic && {
+        ...member.classic,
+        protocols: member.classic.protocols.map(({ name, metadata }) => ({
+          name,
+          metadata: bytesOf(metadata),
+        })),
+      },
     };
   },
 };
@@ -72,5 +118,11 @@ export const consumerMemberCodec: MemberCodec<ConsumerMember> = {
 type Assignments = "assigned" | "revoking" | "target";
 
 /** As written above. */
-type StoredConsumerMember = Omit<ConsumerMember, Assignments> &
-  Record<Assignments, ReturnType<typeof writeAssignment>>;
+type StoredConsumerMember = Omit<ConsumerMember, Assignments | "classic"> &
+  Record<Assignments, ReturnType<typeof writeAssignment>> & {
+    readonly classic:
+      | (Omit<ClassicTraits, "protocols"> & {
+          readonly protocols: readonly { readonly name: string; readonly metadata: string }[];
+        })
+      | null;
+  };

@@ -1,0 +1,344 @@
+/**
+ * The members of a group whose partitions are assigned here, and what each is to have.
+ *
+ * Three epochs: the *group epoch* rises whenever members, subscriptions or topics change; the *assignment epoch* is the group
+ * epoch that the targets were made for; a *member epoch* is the assignment epoch that a member has come to.
+ *
+ * All of it is stored; when the object wakes, members have their timeouts anew.
+ */
+
+import { type Failure, failure, isFailure } from "../../../src/model/errors.ts";
+import type { TopicId } from "../../../src/model/ids.ts";
+import { GROUP_ASSIGNED_PARTITIONS_MAX } from "../../../src/model/limits.ts";
+import { Members } from "../members.ts";
+import type { ConsumerGroupHeartbeatRequest } from "../rpc.ts";
+import type { GroupContext } from "../settings.ts";
+import { type Assignment, NOTHING, sameAssignment } from "./assignment.ts";
+import { ASSIGNORS, DEFAULT_ASSIGNOR } from "./assignors.ts";
+import { type ConsumerMember, consumerMemberCodec } from "./consumer-member.ts";
+import { PartitionOwners } from "./partition-owners.ts";
+import { reconcile } from "./reconcile.ts";
+import type { KnownTopic, Subscriptions, TopicSnapshot } from "./topic-directory.ts";
+import { type TopicPattern, topicPattern } from "./topic-pattern.ts";
+
+/** What is stored of the group itself. */
+export interface ConsumerRecord {
+  readonly type: "consumer";
+  readonly groupEpoch: number;
+  readonly assignmentEpoch: number;
+  /** Those that exist of the topics subscribed to, by name, as the group epoch knows them. */
+  readonly topics: Readonly<Record<string, Omit<KnownTopic, "name">>>;
+}
+
+/** What a request may say anew of a member's subscription. */
+export type NewSubscription = Pick<
+  ConsumerGroupHeartbeatRequest,
+  "subscribedTopicNames" | "subscribedTopicRegex"
+>;
+
+const REVOKE_TIMER = "revoke ";
+
+export class Membership {
+  readonly #context: GroupContext;
+  readonly #members: Members<ConsumerMember>;
+  readonly #owners = new PartitionOwners();
+  readonly #patterns = new Map<string, TopicPattern>();
+  /** Of all members together; undefined: to be gathered anew. */
+  #subscriptions: Subscriptions | undefined;
+  #record: ConsumerRecord;
+  #isRecordChanged = false;
+  /** The version of the topics that the record knows. */
+  #topicsVersion: number | undefined;
+  /** Epochs of the members that a revocation is awaited of. */
+  readonly #revoking = new Map<string, number>();
+
+  constructor(context: GroupContext, record: ConsumerRecord) {
+    this.#context = context;
+    this.#record = record;
+    this.#members = new Members(context.store, consumerMemberCodec);
+    for (const member of this.#members.values()) this.#owners.add(member);
+  }
+
+  /** The object has woken. */
+  restore(): void {
+    for (const stored of this.#context.store.members()) {
+      const member = this.#members.get(stored.memberId);
+      if (member === undefined) continue;
+      this.#context.sessions.restore(stored, this.sessionTimeoutMs(member));
+      this.#awaitRevocation(member);
+    }
+  }
+
+  get record(): ConsumerRecord {
+    return this.#record;
+  }
+
+  get size(): number {
+    return this.#members.size;
+  }
+
+  get(memberId: string): ConsumerMember | undefined {
+    return this.#members.get(memberId);
+  }
+
+  ofInstance(instanceId: string | null): ConsumerMember | undefined {
+    return this.#members.ofInstance(instanceId);
+  }
+
+  values(): IterableIterator<ConsumerMember> {
+    return this.#members.values();
+  }
+
+  ownerOf(topicId: TopicId, partition: number): string | undefined {
+    return this.#owners.of(topicId, partition);
+  }
+
+  /** Writes what has changed; inside the transaction of the change. */
+  flush(): void {
+    this.#members.flush();
+    if (this.#isRecordChanged) this.#context.store.saveGroup(JSON.stringify(this.#record));
+    this.#isRecordChanged = false;
+  }
+
+  change(changes: Partial<ConsumerRecord>): void {
+    this.#record = { ...this.#record, ...changes };
+    this.#isRecordChanged = true;
+  }
+
+  // ── members ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  put(member: ConsumerMember): void {
+    const before = this.#members.get(member.memberId);
+    if (before === member) return;
+    if (before !== undefined) this.#owners.remove(before);
+    this.#owners.add(member);
+    this.#members.put(member);
+    if (before?.topicNames !== member.topicNames || before.topicRegex !== member.topicRegex) {
+      this.#subscriptions = undefined;
+    }
+  }
+
+  remove(member: ConsumerMember): void {
+    const { memberId } = member;
+    const known = this.#members.get(memberId);
+    if (known !== undefined) this.#owners.remove(known);
+    this.#members.delete(memberId);
+    this.#subscriptions = undefined;
+    this.#context.sessions.end(memberId);
+    this.#revoking.delete(memberId);
+    this.#context.timers.cancel(REVOKE_TIMER + memberId);
+  }
+
+  matches(regex: string, topic: string): boolean {
+    const pattern = this.#pattern(regex);
+    return !isFailure(pattern) && pattern.matches(topic);
+  }
+
+  #pattern(regex: string): TopicPattern | Failure {
+    const known = this.#patterns.get(regex);
+    if (known !== undefined) return known;
+    const pattern = topicPattern(regex);
+    if (isFailure(pattern)) return pattern;
+    if (this.#patterns.size >= this.#context.settings.membersMax) this.#patterns.clear();
+    this.#patterns.set(regex, pattern);
+    return pattern;
+  }
+
+  /** The member is gone, and the others are to be assigned anew. */
+  fence(member: ConsumerMember): void {
+    this.remove(member);
+    this.change({ groupEpoch: this.#record.groupEpoch + 1 });
+  }
+
+  fenceById(memberId: string): void {
+    const member = this.#members.get(memberId);
+    if (member !== undefined) this.fence(member);
+  }
+
+  heard(member: ConsumerMember): void {
+    this.#context.sessions.heard(member.memberId, this.sessionTimeoutMs(member));
+  }
+
+  sessionTimeoutMs({ classic }: ConsumerMember): number {
+    return classic?.sessionTimeoutMs ?? this.#context.settings.consumerSessionTimeoutMs;
+  }
+
+  /** True if the timer was one of these. */
+  timeIsUp(timer: string): boolean {
+    if (!timer.startsWith(REVOKE_TIMER)) return false;
+    const memberId = timer.slice(REVOKE_TIMER.length);
+    // It has been told to give something up, and has not said for its rebalance timeout that it has.
+    if (this.#members.get(memberId)?.epoch === this.#revoking.get(memberId)) this.fenceById(memberId);
+    return true;
+  }
+
+  // ── subscriptions ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** What must be known of topics before such a request can be worked on; INVALID_REGULAR_EXPRESSION. */
+  subscriptionsWith({
+    subscribedTopicNames,
+    subscribedTopicRegex,
+  }: NewSubscription): Subscriptions | Failure {
+    const known = this.#allSubscriptions();
+    const newNames = (subscribedTopicNames ?? []).filter((name) => !known.names.has(name));
+    const regex = subscribedTopicRegex ?? "";
+    if (newNames.length === 0 && (regex === "" || known.patterns.has(regex))) return known;
+    const pattern = this.#pattern(regex);
+    if (isFailure(pattern)) return pattern;
+    const patterns = regex === "" ? known.patterns : new Map([...known.patterns, [regex, pattern]]);
+    return { names: new Set([...known.names, ...newNames]), patterns };
+  }
+
+  #allSubscriptions(): Subscriptions {
+    if (this.#subscriptions !== undefined) return this.#subscriptions;
+    const names = new Set<string>();
+    const patterns = new Map<string, TopicPattern>();
+    for (const { topicNames, topicRegex } of this.#members.values()) {
+      for (const name of topicNames) names.add(name);
+      const pattern = topicRegex === "" ? undefined : this.#pattern(topicRegex);
+      if (pattern !== undefined && !isFailure(pattern)) patterns.set(topicRegex, pattern);
+    }
+    this.#subscriptions = { names, patterns };
+    return this.#subscriptions;
+  }
+
+  // ── assigning ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** The group and its targets, after members or topics have changed. */
+  catchUp(hasNewSubscription: boolean, topics: TopicSnapshot | undefined): void {
+    let hasChanged = hasNewSubscription;
+    const isBehind = hasChanged || this.#record.groupEpoch > this.#record.assignmentEpoch;
+    if (topics !== undefined && (isBehind || topics.version !== this.#topicsVersion)) {
+      const known = this.#topicsIn(topics);
+      this.#topicsVersion = topics.version;
+      if (!sameTopics(known, this.#record.topics)) {
+        this.change({ topics: known });
+        hasChanged = true;
+      }
+    }
+    if (hasChanged) this.change({ groupEpoch: this.#record.groupEpoch + 1 });
+    if (this.#record.groupEpoch > this.#record.assignmentEpoch) this.#assign();
+  }
+
+  #topicsIn(topics: TopicSnapshot): ConsumerRecord["topics"] {
+    const known: Record<string, Omit<KnownTopic, "name">> = {};
+    for (const name of this.#subscribedNames(topics)) {
+      const topic = topics.find(name);
+      if (topic !== undefined) known[name] = { topicId: topic.topicId, partitions: topic.partitions };
+    }
+    return known;
+  }
+
+  /** A new subscription may bring more partitions than can be assigned. */
+  partitionsProblem(
+    { subscribedTopicNames, subscribedTopicRegex }: NewSubscription,
+    topics: TopicSnapshot,
+  ): Failure | undefined {
+    if (subscribedTopicNames === null && subscribedTopicRegex === null) return undefined;
+    const names = this.#subscribedNames(topics);
+    for (const name of subscribedTopicNames ?? []) names.add(name);
+    for (const name of topics.matching(subscribedTopicRegex ?? "")) names.add(name);
+    let total = 0;
+    for (const name of names) total += topics.find(name)?.partitions ?? 0;
+    if (total <= GROUP_ASSIGNED_PARTITIONS_MAX) return undefined;
+    return failure(
+      "INVALID_REQUEST",
+      `the group would be subscribed to ${total} partitions; at most ${GROUP_ASSIGNED_PARTITIONS_MAX} can be assigned in one group`,
+    );
+  }
+
+  #subscribedNames(topics: TopicSnapshot): Set<string> {
+    const names = new Set<string>();
+    for (const { topicNames, topicRegex } of this.#members.values()) {
+      for (const name of topicNames) names.add(name);
+      if (topicRegex !== "") for (const name of topics.matching(topicRegex)) names.add(name);
+    }
+    return names;
+  }
+
+  #assign(): void {
+    const members = [...this.#members.values()];
+    const assignable = members.map(({ memberId, instanceId, target, ...member }) => ({
+      memberId,
+      instanceId,
+      target,
+      topicIds: this.#topicIdsOf(member),
+    }));
+    const partitions = new Map<TopicId, number>();
+    for (const topic of Object.values(this.#record.topics)) {
+      // Of a member that has left, a topic may be left that nobody subscribes to any more.
+      const isSubscribed = assignable.some(({ topicIds }) => topicIds.has(topic.topicId));
+      if (isSubscribed) partitions.set(topic.topicId, topic.partitions);
+    }
+    const targets = ASSIGNORS.get(this.assignor())?.(assignable, partitions);
+    for (const member of members) {
+      const target = targets?.get(member.memberId) ?? NOTHING;
+      if (!sameAssignment(target, member.target)) this.put({ ...member, target });
+    }
+    this.change({ assignmentEpoch: this.#record.groupEpoch });
+  }
+
+  #topicIdsOf(member: Pick<ConsumerMember, "topicNames" | "topicRegex">): Set<TopicId> {
+    const ids = new Set<TopicId>();
+    const { topics } = this.#record;
+    for (const name of member.topicNames) {
+      const topic = Object.hasOwn(topics, name) ? topics[name] : undefined;
+      if (topic !== undefined) ids.add(topic.topicId);
+    }
+    if (member.topicRegex === "") return ids;
+    for (const [name, { topicId }] of Object.entries(topics)) {
+      if (this.matches(member.topicRegex, name)) ids.add(topicId);
+    }
+    return ids;
+  }
+
+  /** Kafka's: the one that most members ask for. */
+  assignor(): string {
+    const votes = new Map<string, number>();
+    for (const { assignor } of this.#members.values()) {
+      if (assignor !== null) votes.set(assignor, (votes.get(assignor) ?? 0) + 1);
+    }
+    const [winner] = [...votes].sort(([, one], [, other]) => other - one);
+    return winner?.[0] ?? DEFAULT_ASSIGNOR;
+  }
+
+  reconcile(memberId: string, owned: Assignment | null): ConsumerMember {
+    const member = this.#members.get(memberId);
+    if (member === undefined) throw new Error(`member ${memberId} has been lost`);
+    const next = reconcile(member, {
+      targetEpoch: this.#record.assignmentEpoch,
+      owned,
+      isFree: (topicId, partition) => {
+        const owner = this.#owners.of(topicId, partition);
+        return owner === undefined || owner === memberId;
+      },
+    });
+    if (next === member) return member;
+    this.put(next);
+    this.#awaitRevocation(next);
+    return next;
+  }
+
+  /** Members of the classic protocol have their own way of being late: see classic-face.ts. */
+  #awaitRevocation({ memberId, state, epoch, rebalanceTimeoutMs, classic }: ConsumerMember): void {
+    const timer = REVOKE_TIMER + memberId;
+    if (state !== "unrevoked" || classic !== null) {
+      this.#revoking.delete(memberId);
+      this.#context.timers.cancel(timer);
+      return;
+    }
+    this.#revoking.set(memberId, epoch);
+    this.#context.timers.set(timer, this.#context.clock.now() + rebalanceTimeoutMs);
+  }
+}
+
+function sameTopics(one: ConsumerRecord["topics"], other: ConsumerRecord["topics"]): boolean {
+  const names = Object.keys(one);
+  return (
+    names.length === Object.keys(other).length &&
+    names.every(
+      (name) =>
+        one[name]?.topicId === other[name]?.topicId && one[name]?.partitions === other[name]?.partitions,
+    )
+  );
+}
