@@ -127,12 +127,12 @@ async function readDeclared(
   length: number,
   hold: Hold,
 ): Promise<Uint8Array> {
+  hold.grow(length);
   let bytes = new Uint8Array(length);
   for (let position = 0; position < length; ) {
     const rest = bytes.subarray(position);
     const { value } = await reader.readAtLeast(Math.min(rest.length, BODY_PIECE_BYTES), rest);
     if (value === undefined || value.length === 0) throw wrongLength(length);
-    hold.grow(value.length);
     position += value.length;
     // The buffer went to the stream and has come back as another one.
     bytes = new Uint8Array(value.buffer);
