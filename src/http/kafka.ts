@@ -2,7 +2,8 @@
 
 import { createRoute, z } from "@hono/zod-openapi";
 import { parseHostsAndPorts } from "../kafka/brokers.ts";
-import { KAFKA_SUBPROTOCOL, serveKafkaWebSocket } from "../kafka/websocket.ts";
+import { KAFKA_SUBPROTOCOL } from "../kafka/byte-streams.ts";
+import { serveKafkaWebSocket } from "../kafka/websocket.ts";
 import { EdgelogError } from "../model/errors.ts";
 import { newRoutes } from "./context.ts";
 import { errorResponses } from "./errors.ts";
