@@ -1,6 +1,7 @@
 /** Parsers of option values: a wrong one is a usage error that says what would be right. */
 
 import { InvalidArgumentError } from "commander";
+import { type HostAndPort, parseHostsAndPorts } from "../kafka/brokers.ts";
 
 export function integerBetween(min: number, max: number): (text: string) => number {
   return (text) => {
@@ -18,6 +19,13 @@ export function directoryPath(text: string): string {
 
 /** 0 takes a free port. */
 export const portNumber = integerBetween(0, 65_535);
+
+/** An IPv6 address stands in brackets. */
+export function hostAndPort(text: string): HostAndPort {
+  const [parsed, ...others] = parseHostsAndPorts(text);
+  if (parsed !== undefined && others.length === 0 && !text.includes(",")) return parsed;
+  throw new InvalidArgumentError("Give it as host:port, such as 127.0.0.1:9092.");
+}
 
 /** For an option that may be repeated. */
 export function collect<T>(

@@ -37,6 +37,11 @@ export async function connect({ url, token }: ConnectionOptions): Promise<Edgelo
   return client;
 }
 
+/** @throws {UsageError} a url or token that can be none */
+export function checkUrl({ url, token }: ConnectionOptions): void {
+  newClient(url, token);
+}
+
 function newClient(url: string, token: string | undefined): Edgelog {
   try {
     return new Edgelog({ url, ...(token ? { token } : {}) });
@@ -49,7 +54,7 @@ function newClient(url: string, token: string | undefined): Edgelog {
 const REACH_TIMEOUT_MS = 10_000;
 
 /** fetch says only "fetch failed"; what went wrong is in the cause. */
-function reasonOf(error: unknown): string {
+export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { cause } = error;
   if (cause instanceof AggregateError) return reasonOf(cause.errors[0]);

@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import type { Miniflare } from "miniflare";
 import { bundleWorker, PACKAGE_ROOT } from "./bundle.ts";
 import { type DataDir, lockDataDir } from "./data-dir.ts";
-import { CliError, UsageError } from "./errors.ts";
+import { CliError, listenFailure, UsageError } from "./errors.ts";
 import { loadRuntime } from "./peers.ts";
 import { withoutSignalHandlers } from "./signals.ts";
 
@@ -215,24 +215,15 @@ function claimPort(
 ): Promise<{ port: number; release(): Promise<void> }> {
   const server = createServer();
   return new Promise((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) => reject(listenFailure(error, host, port, flag)));
+    server.once("error", (error: NodeJS.ErrnoException) =>
+      reject(listenFailure(error, host, port, flag, "--host")),
+    );
     server.listen({ host, port, exclusive: true }, () => {
       const address = server.address();
       const release = (): Promise<void> => new Promise((done) => server.close(() => done()));
       resolve({ port: typeof address === "object" && address !== null ? address.port : port, release });
     });
   });
-}
-
-function listenFailure(error: NodeJS.ErrnoException, host: string, port: number, flag: string): CliError {
-  const reasons: Record<string, string> = {
-    EADDRINUSE: `the port is in use. Stop what listens there or choose another with ${flag}`,
-    EACCES: `this user may not use the port. Choose one above 1023 with ${flag}`,
-    EADDRNOTAVAIL: "this machine has no such address. Choose another --host",
-    ENOTFOUND: "the host name is unknown. Choose another --host",
-  };
-  const reason = reasons[error.code ?? ""] ?? error.message;
-  return new CliError(`Cannot listen on ${host}:${port}: ${reason}.`);
 }
 
 function startFailure(error: unknown): Error {

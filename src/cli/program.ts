@@ -9,6 +9,7 @@ import { addConsume } from "./commands/consume.ts";
 import { addProduce } from "./commands/produce.ts";
 import { addServe } from "./commands/serve.ts";
 import { addTopic } from "./commands/topic.ts";
+import { addTunnel } from "./commands/tunnel.ts";
 
 export function createProgram(): Command {
   const program = new Command("edgelog")
@@ -20,6 +21,7 @@ export function createProgram(): Command {
   addTopic(program);
   addProduce(program);
   addConsume(program);
+  addTunnel(program);
   addCompletion(program);
   return program;
 }
