@@ -203,15 +203,15 @@ describe("edgelog tunnel", () => {
     const client = await dial(near);
     client.pause();
     const socket = await far.socket();
-    // The system holds some for the client as well.
-    for (let told = -1; told !== far.told(socket); ) {
-      told = far.told(socket);
-      socket.send(Buffer.alloc(told + WINDOW - far.sent(socket)));
-      far.count(socket, told + WINDOW - far.sent(socket));
+    for (let round = 0, sent = 0; round < 50; round++) {
+      const allowed = far.told(socket) + WINDOW;
+      if (allowed > sent) socket.send(Buffer.alloc(allowed - sent));
+      sent = allowed;
       socket.ping();
       await once(socket, "pong");
-      await new Promise((resolve) => setTimeout(resolve, 200));
     }
+    // The system holds some for the client as well.
+    expect(far.told(socket)).toBeLessThan(5 * WINDOW);
     socket.send(Buffer.alloc(WINDOW + 1));
     const [code] = await once(socket, "close");
     expect(code).toBe(4008);
@@ -282,7 +282,6 @@ async function farEnd() {
   const sockets = new WebSocketServer({ server: http });
   const chunks = new Map<WebSocket, Buffer[]>();
   const told = new Map<WebSocket, number>();
-  const sent = new Map<WebSocket, number>();
   sockets.on("connection", (socket) => {
     const own: Buffer[] = [];
     chunks.set(socket, own);
@@ -322,8 +321,6 @@ async function farEnd() {
     bytes,
     received: (socket: WebSocket) => (chunks.get(socket) ?? []).reduce((sum, { length }) => sum + length, 0),
     told: (socket: WebSocket) => told.get(socket) ?? 0,
-    sent: (socket: WebSocket) => sent.get(socket) ?? 0,
-    count: (socket: WebSocket, more: number) => sent.set(socket, (sent.get(socket) ?? 0) + more),
     [Symbol.asyncDispose]: stop,
   };
 }
