@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { ConsumedRecord, ConsumeOptions, Edgelog } from "../../src/client/index.ts";
-import { platformWebSocket } from "../../src/client/platform.ts";
+import { platformFetch, platformWebSocket } from "../../src/client/platform.ts";
 import { readAll, take, useCluster } from "./cluster.ts";
 
 const cluster = useCluster();
@@ -377,4 +377,25 @@ test("options that cannot be are refused by name", () => {
   expect(() => client.consume("not a topic")).toThrow("characters");
   // @ts-expect-error groups come later
   expect(() => client.consume("t", { group: "g" })).toThrow("group");
+});
+
+test("a consumer whose topic is deleted does not go on with another of the same name", async () => {
+  const topic = await cluster.newTopic();
+  const { topics } = cluster.client();
+  let isDeleted = false;
+  const client = cluster.client({
+    // Whoever looks the topic up again finds one that has been made anew.
+    fetch: async (url, options) => {
+      if (isDeleted && url.endsWith(`/v1/topics/${topic}`)) await topics.create(topic).catch(() => undefined);
+      return platformFetch(url, options);
+    },
+  });
+  await client.producer({ topic }).send([{ value: "a" }, { value: "b" }]);
+  const records = client.consume(topic, { from: "earliest" });
+  expect((await records.next()).value?.text()).toBe("a");
+  expect((await records.next()).value?.text()).toBe("b");
+  const next = records.next();
+  isDeleted = true;
+  await topics.delete(topic);
+  await expect(next).rejects.toMatchObject({ code: "UNKNOWN_TOPIC_OR_PARTITION" });
 });

@@ -192,6 +192,10 @@ export class Link {
   /** What has to be done before connecting again. Throws where that would be in vain. */
   async #recover(opened: boolean, reason: EdgelogError, failures: number): Promise<void> {
     if (reason.code === "OFFSET_OUT_OF_RANGE") return this.#reset(reason);
+    // There may be another topic of the same name by now: the positions in this one say nothing about it.
+    if (reason.code === "UNKNOWN_TOPIC_ID") {
+      throw new EdgelogError("UNKNOWN_TOPIC_OR_PARTITION", reason.message, { cause: reason });
+    }
     if (!reason.retriable) throw reason;
     if (opened && reason.code === "NETWORK_EXCEPTION") return;
     // A browser does not say why a handshake failed: HTTP does.
