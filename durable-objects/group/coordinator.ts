@@ -197,8 +197,8 @@ export class Coordinator implements GroupRpc {
     const isJoining = request.memberEpoch === JOIN_EPOCH;
     return this.#carryOut(() => {
       const group = this.#group;
-      if (group === undefined && !isJoining) return this.#noGroup("UNKNOWN_MEMBER_ID");
-      if (group?.type === "classic" && !isJoining) return this.#notForConsumers();
+      // Of these, Kafka says GROUP_ID_NOT_FOUND, which ends a client; a member that has been forgotten joins again.
+      if (!isJoining && group?.type !== "consumer") return this.#noGroup("UNKNOWN_MEMBER_ID");
       if (group?.type === "classic" && !group.isEmpty) return this.#planUpgrade(group, request);
       const consumers = group?.type === "consumer" ? group : ConsumerGroup.create(this.#context);
       const needs =

@@ -11,6 +11,14 @@ const TIMEOUTS = {
   static: { sessionTimeoutMs: 60_000, rebalanceTimeoutMs: 10_000 },
 } as const;
 
+/** Whoever believes that it has partitions. */
+export interface Owner {
+  readonly memberId: string;
+  /** When it last knew that the coordinator had heard of it. */
+  readonly lastHeardMs: number;
+  readonly sessionTimeoutMs: number;
+}
+
 /** What the clients of a simulated group tell the test, which holds it against what must be. */
 export interface Witness {
   readonly partitions: number;
@@ -19,6 +27,8 @@ export interface Witness {
   /** The last that anyone was told. */
   readonly generation: number;
   joined(generation: number, generationBefore: number): void;
+  acquires(owner: Owner, partition: number): void;
+  releases(owner: Owner, partition: number): void;
   owns(memberId: string, generation: number, partitions: readonly number[]): void;
   starts(partition: number, committed: number): void;
   committed(partition: number, offset: number): void;
@@ -28,7 +38,7 @@ export interface Witness {
  * A consumer as clients of the classic protocol behave: joins, syncs, assigns when it leads, heartbeats, commits ever
  * larger offsets of what it owns, and begins again with whatever an error tells it to. The test moves it step by step.
  */
-export class ClassicClient {
+export class ClassicClient implements Owner {
   readonly #world: GroupWorld;
   readonly #witness: Witness;
   readonly #instanceId: string | null;
@@ -38,6 +48,7 @@ export class ClassicClient {
   #isBusy = false;
   #lastCommit: CommitOffsetsRequest | undefined;
   #nextHeartbeatMs = 0;
+  lastHeardMs = 0;
   /** A paused client does nothing, like one whose machine is suspended. */
   pausedUntilMs = 0;
   isDead = false;
@@ -60,6 +71,19 @@ export class ClassicClient {
     return this.#memberId;
   }
 
+  get sessionTimeoutMs(): number {
+    return this.#timeouts.sessionTimeoutMs;
+  }
+
+  get #timeouts() {
+    return this.#instanceId === null ? TIMEOUTS.dynamic : TIMEOUTS.static;
+  }
+
+  die(): void {
+    this.isDead = true;
+    this.#release();
+  }
+
   /** Does what is to be done next, if it is not waiting for an answer. */
   step(): void {
     if (this.isDead || this.#isBusy || this.#world.nowMs < this.pausedUntilMs) return;
@@ -76,25 +100,26 @@ export class ClassicClient {
 
   async leave(): Promise<void> {
     const memberId = this.#memberId;
-    this.isDead = true;
+    this.die();
     await this.#world
       .call((group) => group.leaveGroup([{ memberId, instanceId: this.#instanceId }]))
       .catch(() => undefined);
   }
 
   async #join(): Promise<void> {
-    this.#positions.clear();
+    this.#release();
+    const begunAtMs = this.#world.nowMs;
     const request = joinRequest({
       memberId: this.#memberId,
       instanceId: this.#instanceId,
-      ...(this.#instanceId === null ? TIMEOUTS.dynamic : TIMEOUTS.static),
+      ...this.#timeouts,
     });
     const generationBefore = this.#witness.generation;
     const joined = await this.#world.call((group) => group.joinGroup(request));
     if (isFailure(joined)) {
       this.#memberId = joined.error === "MEMBER_ID_REQUIRED" ? joined.memberId : "";
       if (joined.error === "REBALANCE_IN_PROGRESS") this.#memberId = request.memberId;
-      if (joined.error === "FENCED_INSTANCE_ID") this.isDead = true;
+      if (joined.error === "FENCED_INSTANCE_ID") this.die();
       return;
     }
     this.#memberId = joined.memberId;
@@ -104,6 +129,8 @@ export class ClassicClient {
     const sync = { ...syncRequest(joined, assignments), instanceId: this.#instanceId };
     const synced = await this.#world.call((group) => group.syncGroup(sync));
     if (isFailure(synced)) return this.#recover(synced);
+    if (this.isDead) return;
+    this.lastHeardMs = begunAtMs;
     const partitions = partitionsIn(synced.assignment, TOPIC);
     this.#witness.owns(joined.memberId, joined.generation, partitions);
     const fetched = await this.#world.call((group) =>
@@ -112,6 +139,7 @@ export class ClassicClient {
     if (isFailure(fetched)) throw new Error(`offsets were refused: ${fetched.message}`);
     for (const partition of partitions) {
       const offset = fetched.find((known) => known.partition === partition)?.offset ?? 0;
+      this.#witness.acquires(this, partition);
       this.#witness.starts(partition, offset);
       this.#positions.set(partition, offset);
     }
@@ -154,14 +182,21 @@ export class ClassicClient {
       }
     }
     if (this.#world.nowMs < this.#nextHeartbeatMs) return;
-    this.#nextHeartbeatMs = this.#world.nowMs + HEARTBEAT_MS;
+    const begunAtMs = this.#world.nowMs;
+    this.#nextHeartbeatMs = begunAtMs + HEARTBEAT_MS;
     const refused = await this.#world.call((group) => group.heartbeat(identity));
     if (refused !== null) this.#recover(refused);
+    else this.lastHeardMs = begunAtMs;
+  }
+
+  #release(): void {
+    for (const partition of this.#positions.keys()) this.#witness.releases(this, partition);
+    this.#positions.clear();
   }
 
   #recover({ error }: Failure): void {
     this.#joined = undefined;
-    if (error === "FENCED_INSTANCE_ID") this.isDead = true;
+    if (error === "FENCED_INSTANCE_ID") this.die();
     if (error === "UNKNOWN_MEMBER_ID") this.#memberId = "";
   }
 }

@@ -1,6 +1,8 @@
 import type { CommitOffsetsRequest, ConsumerGroupHeartbeatRequest } from "../../durable-objects/group/rpc.ts";
 import { type Failure, isFailure } from "../../src/model/errors.ts";
 import type { TopicId } from "../../src/model/ids.ts";
+import { CONSUMER_GROUP_SESSION_TIMEOUT_MS } from "../../src/model/limits.ts";
+import type { Owner } from "./classic-client.ts";
 import { commitRequest } from "./classic-requests.ts";
 import { type GroupWorld, LostObject } from "./group-world.ts";
 
@@ -16,8 +18,8 @@ export interface ConsumerWitness {
   failed(error: unknown): void;
   /** Whether a client gets something done now that takes its time. */
   isQuick(): boolean;
-  acquires(client: ConsumerClient, partition: string): void;
-  releases(client: ConsumerClient, partition: string): void;
+  acquires(owner: Owner, partition: string): void;
+  releases(owner: Owner, partition: string): void;
   starts(partition: string, committed: number): void;
   committed(partition: string, offset: number): void;
 }
@@ -45,8 +47,9 @@ export function heartbeatRequest(
  * A consumer as clients of KIP-848 behave: heartbeats, gives up what it is told to before it says so, takes what it is
  * given, commits ever larger offsets of what it has, and begins again when it is fenced. The test moves it step by step.
  */
-export class ConsumerClient {
+export class ConsumerClient implements Owner {
   readonly memberId: string;
+  readonly sessionTimeoutMs = CONSUMER_GROUP_SESSION_TIMEOUT_MS;
   readonly #world: GroupWorld;
   readonly #witness: ConsumerWitness;
   readonly #instanceId: string | null;

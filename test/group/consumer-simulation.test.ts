@@ -1,19 +1,19 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { ok } from "../cluster/results.ts";
+import type { Owner } from "./classic-client.ts";
 import { ConsumerClient, type ConsumerWitness, type Subscription } from "./consumer-client.ts";
 import { GroupWorld } from "./group-world.ts";
 import { Random, seeds } from "./random.ts";
 
 const STEPS = 300;
 const CLIENTS_MAX = 6;
-const SESSION_TIMEOUT_MS = 45_000;
 const ALL_OFFSETS = { memberId: null, memberEpoch: -1, topics: null };
 
 /** Holds against one another what the clients are told; each finding is a broken promise. */
 class Witnesses implements ConsumerWitness {
   readonly #world: GroupWorld;
   readonly #random: Random;
-  readonly #owners = new Map<string, ConsumerClient>();
+  readonly #owners = new Map<string, Owner>();
   readonly acknowledged = new Map<string, number>();
   failure: unknown;
 
@@ -30,17 +30,17 @@ class Witnesses implements ConsumerWitness {
     this.failure ??= error;
   }
 
-  acquires(client: ConsumerClient, partition: string): void {
+  acquires(client: Owner, partition: string): void {
     const owner = this.#owners.get(partition);
     // Of a client that has not been heard of for longer than its session nobody knows what it believes.
-    const isCurrent = owner !== undefined && this.#world.nowMs - owner.lastHeardMs < SESSION_TIMEOUT_MS;
+    const isCurrent = owner !== undefined && this.#world.nowMs - owner.lastHeardMs < owner.sessionTimeoutMs;
     if (owner !== undefined && owner !== client && isCurrent) {
       throw new Error(`${partition} belongs to ${owner.memberId} and to ${client.memberId}`);
     }
     this.#owners.set(partition, client);
   }
 
-  releases(client: ConsumerClient, partition: string): void {
+  releases(client: Owner, partition: string): void {
     if (this.#owners.get(partition) === client) this.#owners.delete(partition);
   }
 
@@ -59,6 +59,7 @@ class Witnesses implements ConsumerWitness {
 test.each(seeds(25))(
   "seed %d: members come, go, hang and die, topics grow, the object is lost, clocks jump, and no promise is broken",
   async (seed) => {
+    vi.spyOn(console, "warn").mockReturnValue();
     const random = new Random(seed);
     const world = new GroupWorld({ membersMax: CLIENTS_MAX });
     const witness = new Witnesses(world, random);

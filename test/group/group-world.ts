@@ -60,9 +60,8 @@ export class GroupWorld {
     this.coordinator = this.#wake();
   }
 
-  /** Creates a topic or gives it more partitions; its id is made of its name. */
-  setTopic(name: string, partitions: number): TopicId {
-    const id = name.padEnd(22, "_");
+  /** Creates a topic or gives it more partitions. */
+  setTopic(name: string, partitions: number, id: TopicId = name.padEnd(22, "_")): TopicId {
     this.#topics.set(name, { id, name, version: 1, partitions, configs: {}, createdAtMs: 0, placements: {} });
     this.topicsVersion++;
     return id;
