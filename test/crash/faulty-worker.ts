@@ -22,7 +22,8 @@ interface FaultyEnv extends Env {
   readonly CRASH_R2_DELAY_MS_MAX?: string;
 }
 
-export { Controller } from "../../durable-objects/controller/controller.ts";
+// But for PartitionLog, which is our own.
+export * from "../../src/worker.ts";
 
 export class PartitionLog extends RealPartitionLog {
   constructor(ctx: DurableObjectState, env: FaultyEnv) {
