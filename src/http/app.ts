@@ -31,7 +31,7 @@ export function createApp(): OpenAPIHono<HttpEnv> {
   app.onError(answerError);
   app.use(countRequests, bodyReleased);
   app.route("/", healthRoutes);
-  app.use(onlyIfSetUp, onlyFromHere, crossOrigin, authenticated, unsniffed);
+  app.use(onlyIfSetUp, onlyFromHere, crossOrigin, authenticated, unsniffed, headOnly);
   for (const routes of [
     metricsRoutes,
     clusterRoutes,
@@ -57,6 +57,12 @@ export function createApp(): OpenAPIHono<HttpEnv> {
 const unsniffed = createMiddleware<HttpEnv>(async (c, next) => {
   await next();
   if (c.res.status !== 101) c.res.headers.set("x-content-type-options", "nosniff");
+});
+
+/** An answer to HEAD leaves its body behind: whoever makes it and holds memory for it must hear that nobody reads it. */
+const headOnly = createMiddleware<HttpEnv>(async (c, next) => {
+  await next();
+  if (c.req.method === "HEAD") await c.res.body?.cancel();
 });
 
 /** 405 where the path exists for other methods. */

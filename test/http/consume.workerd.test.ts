@@ -270,3 +270,18 @@ test("a partition is described", async () => {
     remote_segments: 0,
   });
 });
+
+test("HEAD holds nothing of the answers that it does not read", async () => {
+  const topic = await newTopic();
+  const value = "x".repeat(1_000_000);
+  for (let n = 0; n < 8; n++) await answer(produce(topic, { records: [{ value }] }));
+  const path = `/v1/topics/${topic}/partitions/0/records?max_bytes=8388608`;
+  for (const accept of [RECORD_BATCH, NDJSON]) {
+    for (let n = 0; n < 8; n++) {
+      const response = await request(path, { method: "HEAD", headers: { accept } });
+      expect([response.status, response.headers.get("edgelog-next-offset")]).toEqual([200, "8"]);
+    }
+  }
+  const whole = await request(path, { headers: { accept: RECORD_BATCH } });
+  expect([whole.status, (await whole.arrayBuffer()).byteLength]).toEqual([200, expect.any(Number)]);
+});
