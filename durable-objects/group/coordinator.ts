@@ -5,14 +5,10 @@
 
 import { type Failure, failure, isFailure } from "../../src/model/errors.ts";
 import { groupIdProblem, type TopicId } from "../../src/model/ids.ts";
-import {
-  ALARM_RETRY_MS,
-  OFFSET_MAX,
-  OFFSET_METADATA_CHARACTERS_MAX,
-  OFFSETS_PER_GROUP_MAX,
-} from "../../src/model/limits.ts";
+import { ALARM_RETRY_MS, TOPICS_PER_LOOK_UP_MAX } from "../../src/model/limits.ts";
 import type { Clock, LogStorage } from "../partition/storage.ts";
-import { ClassicGroup, type ClassicRecord } from "./classic/classic-group.ts";
+import { ClassicGroup } from "./classic/classic-group.ts";
+import type { ClassicRecord } from "./classic/classic-roster.ts";
 import { CommitQueue, type CommitResult } from "./commit-queue.ts";
 import type { ClassicFace } from "./consumer/classic-face.ts";
 import { ConsumerGroup } from "./consumer/consumer-group.ts";
@@ -26,14 +22,13 @@ import {
   type TopicSnapshot,
 } from "./consumer/topic-directory.ts";
 import { subscribedTopics } from "./consumer-protocol.ts";
+import { GroupOffsets, OFFSETS_TIMER } from "./group-offsets.ts";
 import { GroupStore } from "./group-store.ts";
-import { type ExpiryRule, Offsets } from "./offsets.ts";
 import { Registration } from "./registration.ts";
 import { commitProblem, joinProblem, leaveProblem, syncProblem } from "./requests.ts";
 import {
   type CommitOffsetsRequest,
   type CommittedOffset,
-  type CommittedPartition,
   type ConsumerGroupHeartbeatAnswer,
   type ConsumerGroupHeartbeatRequest,
   type DeletedPartition,
@@ -48,7 +43,6 @@ import {
   type LeavingMember,
   type LeftMember,
   type NamedTopicPartitions,
-  type OffsetToCommit,
   type SyncedGroup,
   type SyncGroupRequest,
 } from "./rpc.ts";
@@ -56,7 +50,6 @@ import { Sessions } from "./sessions.ts";
 import type { GroupContext, GroupSettings } from "./settings.ts";
 import { Timers } from "./timers.ts";
 
-const OFFSETS_TIMER = "offsets";
 const CLOSE_TIMER = "close";
 
 /** What the coordinator needs of the world around it. */
@@ -87,14 +80,12 @@ export class Coordinator implements GroupRpc {
   readonly timers: Timers;
   readonly #around: CoordinatorSurroundings;
   readonly #store: GroupStore;
-  readonly #offsets: Offsets;
+  readonly #offsets: GroupOffsets;
   readonly #commits: CommitQueue;
   readonly #registration: Registration;
   readonly #context: GroupContext;
   readonly #topics: TopicDirectory;
   #group: ClassicGroup | ConsumerGroup | undefined;
-  /** Never less than there are. */
-  #offsetsAtMost = 0;
 
   constructor(groupId: string, around: CoordinatorSurroundings) {
     this.groupId = groupId;
@@ -102,7 +93,6 @@ export class Coordinator implements GroupRpc {
     const { storage, clock, settings } = around;
     this.timers = new Timers((atMs) => storage.setAlarm(atMs));
     this.#store = new GroupStore(storage);
-    this.#offsets = new Offsets(storage);
     this.#topics = new TopicDirectory(around.topics, clock);
     this.#commits = new CommitQueue(storage, (requests) => this.#writeCommits(requests));
     this.#registration = new Registration(this.#store, {
@@ -118,6 +108,7 @@ export class Coordinator implements GroupRpc {
       settings,
       newId: around.newId,
     };
+    this.#offsets = new GroupOffsets(storage, this.#context);
     if (this.#store.exists) storage.transactionSync(() => this.#restore());
   }
 
@@ -131,8 +122,7 @@ export class Coordinator implements GroupRpc {
         ? new ClassicGroup(this.#context, record)
         : new ConsumerGroup(this.#context, record);
     this.#group.restore();
-    this.#offsetsAtMost = this.#offsets.count();
-    this.#scheduleOffsets();
+    this.#offsets.schedule(this.#group);
   }
 
   // ── classic ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -299,8 +289,6 @@ export class Coordinator implements GroupRpc {
     this.#group = undefined;
     this.#store.saveGroup(undefined);
     this.#offsets.clear();
-    this.#offsetsAtMost = 0;
-    this.timers.cancel(OFFSETS_TIMER);
     this.#store.setClosing(true);
     this.timers.set(CLOSE_TIMER, this.#around.clock.now());
   }
@@ -325,35 +313,13 @@ export class Coordinator implements GroupRpc {
 
   #writeCommits(requests: readonly CommitOffsetsRequest[]): CommitResult[] {
     return this.#around.storage.transactionSync(() => {
-      const results = requests.map((request) => this.#commit(request));
+      // Offsets without a group make a group that only holds offsets.
+      const results = requests.map((request) =>
+        this.#offsets.commit(this.#group ?? this.#classicGroup(), request),
+      );
       this.#group?.flush();
       return results;
     });
-  }
-
-  #commit(request: CommitOffsetsRequest): CommitResult {
-    // Offsets without a group make a group that only holds offsets.
-    const group = this.#group ?? this.#classicGroup();
-    const problem = group.commitProblem(request);
-    if (problem !== undefined) return problem;
-    const nowMs = this.#around.clock.now();
-    const expiresAtMs = request.retentionMs === undefined ? null : nowMs + request.retentionMs;
-    const results = request.offsets.map((offset) => {
-      const error = this.#offsetError(offset);
-      if (error === null) this.#offsets.commit(offset, nowMs, expiresAtMs);
-      return { topicId: offset.topicId, partition: offset.partition, error };
-    });
-    if (expiresAtMs !== null || !this.timers.isSet(OFFSETS_TIMER)) this.#scheduleOffsets();
-    return results;
-  }
-
-  #offsetError({ offset, metadata }: OffsetToCommit): CommittedPartition["error"] {
-    if (metadata.length > OFFSET_METADATA_CHARACTERS_MAX) return "OFFSET_METADATA_TOO_LARGE";
-    if (!Number.isInteger(offset) || Math.abs(offset) > OFFSET_MAX) return "INVALID_REQUEST";
-    if (this.#offsetsAtMost >= OFFSETS_PER_GROUP_MAX) this.#offsetsAtMost = this.#offsets.count();
-    if (this.#offsetsAtMost >= OFFSETS_PER_GROUP_MAX) return "INVALID_COMMIT_OFFSET_SIZE";
-    this.#offsetsAtMost++;
-    return null;
   }
 
   async fetchOffsets(request: FetchOffsetsRequest): Promise<CommittedOffset[] | Failure> {
@@ -375,64 +341,29 @@ export class Coordinator implements GroupRpc {
       if (!group.mayDeleteOffsets) {
         return failure("NON_EMPTY_GROUP", "the group has members that are not consumers; stop them first");
       }
-      return topics.flatMap(({ topicId, topic, partitions }) => {
-        const error = group.isSubscribedTo(topic) ? ("GROUP_SUBSCRIBED_TO_TOPIC" as const) : null;
-        return partitions.map((partition) => {
-          if (error === null) this.#offsets.delete(topicId, partition);
-          return { topicId, partition, error };
-        });
-      });
+      return this.#offsets.delete(group, topics);
     });
   }
 
   async forgetTopics(topicIds: readonly TopicId[]): Promise<void> {
     if (this.#group === undefined) return;
-    this.#change(() => {
-      for (const topicId of topicIds) this.#offsets.forgetTopic(topicId);
-    });
+    this.#change(() => this.#offsets.forgetTopics(topicIds));
   }
 
   /** Topics are deleted without asking the groups: who is about to show all offsets asks which topics are left. */
   async #forgetDeletedTopics(): Promise<void> {
-    const topicIds = this.#offsets.topics().map(({ topicId }) => topicId);
-    if (topicIds.length === 0) return;
+    const topicIds = this.#offsets.topicIds();
     try {
-      const existing = new Set(await this.#around.topics.existingTopics(topicIds));
-      await this.forgetTopics(topicIds.filter((topicId) => !existing.has(topicId)));
+      const existing = new Set<TopicId>();
+      for (let from = 0; from < topicIds.length; from += TOPICS_PER_LOOK_UP_MAX) {
+        const asked = topicIds.slice(from, from + TOPICS_PER_LOOK_UP_MAX);
+        for (const topicId of await this.#around.topics.existingTopics(asked)) existing.add(topicId);
+      }
+      const deleted = topicIds.filter((topicId) => !existing.has(topicId));
+      if (deleted.length > 0) await this.forgetTopics(deleted);
     } catch (error) {
       console.warn("which topics are deleted could not be asked, the next time will do:", error);
     }
-  }
-
-  #expireOffsets(): void {
-    const group = this.#group;
-    if (group === undefined) return;
-    this.#offsets.expire(this.#around.clock.now(), this.#expiryRule());
-    if (group.isEmpty && this.#offsets.count() === 0) this.#remove();
-    else this.#scheduleOffsets();
-  }
-
-  /** Never sooner than the check interval: an empty group without offsets stays for so long, too. */
-  #scheduleOffsets(): void {
-    const group = this.#group;
-    if (group === undefined) return;
-    const { offsetsRetentionCheckMs, offsetsRetentionMs } = this.#around.settings;
-    const nowMs = this.#around.clock.now();
-    const soonestMs = nowMs + offsetsRetentionCheckMs;
-    const nextMs =
-      this.#offsets.nextExpiryMs(this.#expiryRule()) ??
-      (group.isEmpty ? soonestMs : nowMs + offsetsRetentionMs);
-    this.timers.set(OFFSETS_TIMER, Math.max(nextMs, soonestMs));
-  }
-
-  #expiryRule(): ExpiryRule | undefined {
-    const from = this.#group?.offsetsExpireFrom;
-    if (from === undefined) return undefined;
-    return {
-      fromMs: from === "commit" ? undefined : from,
-      retentionMs: this.#around.settings.offsetsRetentionMs,
-      isKept: (topic) => this.#group?.isSubscribedTo(topic) ?? false,
-    };
   }
 
   // ── time ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -444,12 +375,16 @@ export class Coordinator implements GroupRpc {
       for (;;) {
         const timer = this.timers.takeDue(this.#around.clock.now());
         if (timer === undefined) return;
-        if (timer === OFFSETS_TIMER) this.#expireOffsets();
+        if (timer === OFFSETS_TIMER) this.#expire();
         else if (timer === CLOSE_TIMER) isClosing = true;
         else this.#group?.timeIsUp(timer);
       }
     });
     if (isClosing) await this.#close();
+  }
+
+  #expire(): void {
+    if (this.#group !== undefined && this.#offsets.expire(this.#group)) this.#remove();
   }
 
   // ── changes ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -464,7 +399,7 @@ export class Coordinator implements GroupRpc {
         this.#group = downgraded(this.#context, this.#group);
       }
       this.#group?.flush();
-      if (this.#group?.isEmpty === true && !wasEmpty) this.#scheduleOffsets();
+      if (this.#group?.isEmpty === true && !wasEmpty) this.#offsets.schedule(this.#group);
       return result;
     });
   }

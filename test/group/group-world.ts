@@ -2,6 +2,7 @@ import { Coordinator } from "../../durable-objects/group/coordinator.ts";
 import type { GroupSettings } from "../../durable-objects/group/settings.ts";
 import type { LogStorage } from "../../durable-objects/partition/storage.ts";
 import type { TopicId } from "../../src/model/ids.ts";
+import { TOPICS_PER_LOOK_UP_MAX } from "../../src/model/limits.ts";
 import type { Topic } from "../../src/model/topic.ts";
 import { SimulatedStorage } from "./simulated-storage.ts";
 
@@ -207,7 +208,7 @@ export class GroupWorld {
         topicsNamed: async (names) => {
           await reach();
           this.topicLookUps++;
-          return names.flatMap((name) => this.#topics.get(name) ?? []);
+          return names.slice(0, TOPICS_PER_LOOK_UP_MAX).flatMap((name) => this.#topics.get(name) ?? []);
         },
         listTopics: async ({ after }) => {
           await reach();
@@ -218,7 +219,9 @@ export class GroupWorld {
         },
         existingTopics: async (topicIds) => {
           await reach();
-          return topicIds.filter((topicId) => !this.deletedTopics.has(topicId));
+          return topicIds
+            .slice(0, TOPICS_PER_LOOK_UP_MAX)
+            .filter((topicId) => !this.deletedTopics.has(topicId));
         },
       },
     });

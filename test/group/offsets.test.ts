@@ -174,6 +174,14 @@ describe("deleting", () => {
     expect(world.storage.rowsWritten).toBeGreaterThan(written);
   });
 
+  test("a topic takes only its own offsets along, however many others there are", async () => {
+    const world = new GroupWorld();
+    const topics = Array.from({ length: 1_500 }, (_, index) => `t${index}`.padEnd(22, "_"));
+    ok(await commit(world, {}, ...topics.map((topicId) => ({ topicId, topic: topicId, offset: 1 }))));
+    world.deletedTopics.add(topics[3] ?? "");
+    expect(Object.keys(await stored(world))).toHaveLength(1_499);
+  });
+
   test("topics by the Controller's walk can be repeated", async () => {
     const world = new GroupWorld();
     ok(await commit(world, {}, { offset: 9 }));

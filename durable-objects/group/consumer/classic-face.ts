@@ -57,7 +57,8 @@ export class ClassicFace {
 
   /** True if this is spoken by all members: the group may go back to it. */
   get isSpokenByAll(): boolean {
-    return this.#membership.size > 0 && [...this.#membership.values()].every(isClassic);
+    for (const member of this.#membership.values()) if (!isClassic(member)) return false;
+    return this.#membership.size > 0;
   }
 
   join(request: JoinGroupRequest, topics: TopicSnapshot | undefined): JoinGroupResult {
