@@ -79,6 +79,11 @@ describe("a member of KIP-848 in a classic group", () => {
       );
     expect(ok(await commit(1))[0]?.error).toBeNull();
     expect(refused(await commit(2)).error).toBe("ILLEGAL_GENERATION");
+    const fetch = (memberEpoch: number) =>
+      world.ask((group) => group.fetchOffsets({ memberId: member.memberId, memberEpoch, topics: null }));
+    expect(ok(await fetch(1))).toHaveLength(1);
+    expect(ok(await fetch(-1))).toHaveLength(1);
+    expect(refused(await fetch(2)).error).toBe("ILLEGAL_GENERATION");
   });
 
   test("that leaves gives the classic members their protocol back", async () => {

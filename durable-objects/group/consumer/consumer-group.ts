@@ -200,6 +200,8 @@ export class ConsumerGroup {
   fetchProblem({ memberId, memberEpoch }: FetchOffsetsRequest): Failure | undefined {
     if (memberId === null && memberEpoch < 0) return undefined;
     const member = this.membership.get(memberId ?? "");
+    // Some clients of the classic protocol say who they are and not at which generation.
+    if (member !== undefined && member.classic !== null && memberEpoch < 0) return undefined;
     return member === undefined ? unknownMember(memberId ?? "", null) : staleProblem(member, memberEpoch);
   }
 
