@@ -1,6 +1,7 @@
 /**
  * Resident memory of workerd while a gigabyte is appended, tiered to R2 and read back over HTTP, against the same
- * process when it was idle: `npx node bench/memory.ts [--megabytes 1024] [--batch-kb 1024] [--json]`.
+ * process when it was idle: `npx node bench/memory.ts [--megabytes 1024] [--batch-kb 1000] [--read-kb 1024]
+ * [--json]`.
  *
  * Idle is after a small warm-up (code compiled, connections open); the figure from before it is shown, too.
  */
@@ -25,11 +26,13 @@ const { values } = parseArgs({
   options: {
     megabytes: { type: "string", default: "1024" },
     "batch-kb": { type: "string", default: "1000" },
+    "read-kb": { type: "string", default: "1024" },
     json: { type: "boolean", default: false },
   },
 });
 const totalBytes = Number(values.megabytes) * MiB;
 const batchBytes = Number(values["batch-kb"]) * 1024;
+const readBytes = Number(values["read-kb"]) * 1024;
 
 const dataDir = await mkdtemp(join(tmpdir(), "edgelog-memory-"));
 const server = await serve(dataDir);
@@ -130,7 +133,7 @@ async function tiered(url: string): Promise<number> {
 async function readBack(url: string, topic: string): Promise<number> {
   let bytes = 0;
   for (let offset = 0; ; ) {
-    const path = `${url}/v1/topics/${topic}/partitions/0/records?offset=${offset}&max_bytes=${8 * MiB}`;
+    const path = `${url}/v1/topics/${topic}/partitions/0/records?offset=${offset}&max_bytes=${readBytes}`;
     const batches = await answered(await fetch(path, { headers: { accept: BATCH_TYPE } }));
     if (batches.length === 0) return bytes;
     bytes += batches.length;
@@ -156,7 +159,7 @@ function print({ coldMiB, idleMiB, phases }: Results): void {
     return;
   }
   console.log(
-    `${totalBytes / MiB} MiB in batches of ${batchBytes / 1024} KiB; resident memory of workerd in MiB`,
+    `${totalBytes / MiB} MiB in batches of ${batchBytes / 1024} KiB, read by ${readBytes / 1024} KiB; resident memory of workerd in MiB`,
   );
   console.log(`  cold ${coldMiB.toFixed(0)}, idle after the warm-up ${idleMiB.toFixed(0)}\n`);
   console.log("  phase               s     MB/s   most   over idle   at end");
