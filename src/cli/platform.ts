@@ -104,10 +104,16 @@ function virtualBrokers(tcpPorts: readonly number[]): Record<string, string> {
 
 /**
  * R2 on this machine is a Worker that makes thousands of small objects for every megabyte, and V8 sees no reason to
- * collect them before they are a hundred megabytes. A small young generation and an early first collection halve the
- * resident memory; moving batches costs the same, JSON about a fifth more CPU time.
+ * collect them before they are a hundred megabytes. A small young generation and early collections halve the resident
+ * memory; moving batches costs the same, JSON about a fifth more CPU time (bench/memory.ts).
  */
-const V8_FLAGS = "--max-semi-space-size=1 --min-semi-space-size=1 --initial-heap-size=8";
+const V8_FLAGS = [
+  "--max-semi-space-size=1",
+  "--min-semi-space-size=1",
+  "--initial-heap-size=8",
+  "--memory-balancer",
+  "--memory-balancer-c-value=1e-9",
+].join(" ");
 
 interface RuntimeParts {
   readonly code: string;
