@@ -4,14 +4,14 @@
  */
 
 import { chmod } from "node:fs/promises";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Miniflare } from "miniflare";
 import { bundleWorker, PACKAGE_ROOT } from "./bundle.ts";
 import { type DataDir, lockDataDir } from "./data-dir.ts";
-import { CliError, listenFailure, UsageError } from "./errors.ts";
+import { CliError, UsageError } from "./errors.ts";
 import { loadRuntime } from "./peers.ts";
+import { onFreePorts } from "./ports.ts";
 import { withoutSignalHandlers } from "./signals.ts";
 
 export interface PlatformOptions {
@@ -54,11 +54,21 @@ export async function startPlatform(options: PlatformOptions): Promise<Platform>
   const code = await bundleWorker(options.entry);
   const dataDir = await lockDataDir(options.dataDir);
   try {
-    const [httpPort = port, ...tcpPorts] = await claimPorts(host, [port, ...kafkaPorts]);
-    const vars = { ...options.vars, ...virtualBrokers(tcpPorts) };
-    const listeners = { host, httpPort, tcpPorts };
-    const quiet = options.quiet ?? false;
-    const runtime = await startRuntime({ code, vars, access: access(rootToken), dataDir, listeners, quiet });
+    const { runtime, httpPort, tcpPorts } = await onFreePorts(host, [port, ...kafkaPorts], async (ports) => {
+      const [httpPort = port, ...tcpPorts] = ports;
+      const vars = { ...options.vars, ...virtualBrokers(tcpPorts) };
+      const listeners = { host, httpPort, tcpPorts };
+      const quiet = options.quiet ?? false;
+      const runtime = await startRuntime({
+        code,
+        vars,
+        access: access(rootToken),
+        dataDir,
+        listeners,
+        quiet,
+      });
+      return { runtime, httpPort, tcpPorts };
+    });
     let stopped: Promise<void> | undefined;
     const stop = (): Promise<void> => {
       stopped ??= runtime.dispose().finally(() => dataDir.release());
@@ -215,35 +225,6 @@ async function dieWithParent(dataDir: DataDir, workerdPath: string): Promise<Rec
   const workerd = configured === undefined || configured === launcher ? workerdPath : configured;
   process.env.MINIFLARE_WORKERD_PATH = launcher;
   return { EDGELOG_WORKERD: workerd, EDGELOG_WORKERD_PID_FILE: dataDir.runtimePidFile };
-}
-
-/** The HTTP port, then Kafka's. workerd's own message does not say which it was: each is tried first, and a 0 becomes a free one. */
-async function claimPorts(host: string, ports: readonly number[]): Promise<number[]> {
-  const claims = await Promise.allSettled(
-    ports.map((port, i) => claimPort(host, port, i === 0 ? "--port" : "--kafka-port")),
-  );
-  const claimed = claims.flatMap((claim) => (claim.status === "fulfilled" ? [claim.value] : []));
-  await Promise.all(claimed.map(({ release }) => release()));
-  for (const claim of claims) if (claim.status === "rejected") throw claim.reason;
-  return claimed.map(({ port }) => port);
-}
-
-function claimPort(
-  host: string,
-  port: number,
-  flag: string,
-): Promise<{ port: number; release(): Promise<void> }> {
-  const server = createServer();
-  return new Promise((resolve, reject) => {
-    server.once("error", (error: NodeJS.ErrnoException) =>
-      reject(listenFailure(error, host, port, flag, "--host")),
-    );
-    server.listen({ host, port, exclusive: true }, () => {
-      const address = server.address();
-      const release = (): Promise<void> => new Promise((done) => server.close(() => done()));
-      resolve({ port: typeof address === "object" && address !== null ? address.port : port, release });
-    });
-  });
 }
 
 function startFailure(error: unknown): Error {
