@@ -202,7 +202,6 @@ function subscriberLog(leader: PartitionLeader): SubscriberLog {
   return {
     logStartOffset: () => log.logStartOffset,
     logEndOffset: () => log.logEndOffset,
-    bounds: () => leader.bounds(),
     earliestLocalOffset: () => log.earliestLocalOffset(),
     readLocal(offset, maxBytes) {
       const found = log.read(offset, maxBytes);

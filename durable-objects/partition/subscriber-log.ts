@@ -1,10 +1,7 @@
-import type { LogBounds } from "./rpc.ts";
-
 /** What subscriptions need of the log. Everything is synchronous: a frame and the position after it are one step. */
 export interface SubscriberLog {
   logStartOffset(): number;
   logEndOffset(): number;
-  bounds(): LogBounds;
   /** The first offset that {@link readLocal} can serve. */
   earliestLocalOffset(): number;
   /**

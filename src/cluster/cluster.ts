@@ -11,8 +11,8 @@ import type {
   ReadRequest,
 } from "../../durable-objects/partition/rpc.ts";
 import type { Env } from "../env.ts";
-import { type Failure, failure, isFailure } from "../model/errors.ts";
-import { placementOf, type Topic } from "../model/topic.ts";
+import { type Failure, isFailure } from "../model/errors.ts";
+import { noSuchPartition, placementOf, type Topic } from "../model/topic.ts";
 import { readRange } from "../tier/read-range.ts";
 import { ControllerClient } from "./controller-client.ts";
 import { type ListedOffset, listOffset } from "./list-offset.ts";
@@ -332,11 +332,4 @@ function isPartitionIndex(partition: number): boolean {
 
 function hasPartition(topic: Topic, partition: number): boolean {
   return isPartitionIndex(partition) && partition < topic.partitions;
-}
-
-function noSuchPartition(topic: Topic, partition: number): Failure {
-  return failure(
-    "UNKNOWN_TOPIC_OR_PARTITION",
-    `topic ${topic.name} has ${topic.partitions} partition(s), counted from 0: there is no partition ${partition}`,
-  );
 }

@@ -11,7 +11,7 @@ import { recordToJsonText } from "../subscribe/record-json.ts";
 import { JSON_TYPE, NDJSON_TYPE, RECORD_BATCH_TYPE } from "./body.ts";
 import { newRoutes } from "./context.ts";
 import { countFetched } from "./counters.ts";
-import { errorResponse, errorResponses } from "./errors.ts";
+import { boundsBeside, errorResponse, errorResponses } from "./errors.ts";
 import { answersInFlight } from "./in-flight.ts";
 import { negotiate } from "./negotiation.ts";
 import { digits, digitsOr, documentedAnswer, Offset, PartitionParams } from "./schemas.ts";
@@ -194,12 +194,4 @@ function* jsonText(records: Iterable<string>, bounds: LogBounds, nextOffset: num
 
 function* lines(records: Iterable<string>): Generator<string> {
   for (const record of records) yield `${record}\n`;
-}
-
-/** OFFSET_OUT_OF_RANGE says what there is. */
-function boundsBeside({ logStartOffset, highWatermark }: Partial<LogBounds>): Record<string, number> {
-  return {
-    ...(logStartOffset !== undefined && { log_start_offset: logStartOffset }),
-    ...(highWatermark !== undefined && { high_watermark: highWatermark }),
-  };
 }

@@ -41,6 +41,18 @@ export function errorResponse(failed: Failure, beside: Readonly<Record<string, u
   return new Response(JSON.stringify({ error: errorDetail(failed), ...beside }), { status, headers });
 }
 
+/** What OFFSET_OUT_OF_RANGE says beside itself: which offsets there are. */
+export function boundsBeside(bounds: {
+  readonly logStartOffset?: number;
+  readonly highWatermark?: number;
+}): Record<string, number> {
+  const { logStartOffset, highWatermark } = bounds;
+  return {
+    ...(logStartOffset !== undefined && { log_start_offset: logStartOffset }),
+    ...(highWatermark !== undefined && { high_watermark: highWatermark }),
+  };
+}
+
 /** Any route may answer so. */
 const EVERYWHERE: readonly ErrorName[] = [
   "INVALID_REQUEST",

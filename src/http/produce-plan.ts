@@ -7,6 +7,7 @@ import { partitionForKey } from "../log/partitioner.ts";
 import type { NewRecord } from "../log/record.ts";
 import { EdgelogError, type Failure, failure } from "../model/errors.ts";
 import { HTTP_BATCH_BYTES_TARGET, TIMESTAMP_MS_MAX } from "../model/limits.ts";
+import { noSuchPartition } from "../model/topic.ts";
 import { type TopicConfigOverrides, type TopicConfigs, topicConfigs } from "../model/topic-configs.ts";
 
 export interface RecordToProduce {
@@ -104,13 +105,6 @@ export function rawBatchProblem(topic: PlannedTopic, batch: BatchHeader, nowMs: 
   const times = [batch.baseTimestamp, batch.maxTimestamp].filter((timestamp) => timestamp >= 0);
   const problem = times.map((timestamp) => timestampProblem(timestamp, configs, nowMs)).find(Boolean);
   return problem ?? batchSizeProblem(batch.sizeInBytes, configs);
-}
-
-export function noSuchPartition({ name, partitions }: PlannedTopic, partition: number): Failure {
-  return failure(
-    "UNKNOWN_TOPIC_OR_PARTITION",
-    `topic ${name} has ${partitions} partition(s), no partition ${partition}`,
-  );
 }
 
 interface Group {

@@ -13,17 +13,12 @@ import {
   HTTP_BODY_BYTES_MAX,
   HTTP_RECORDS_PER_REQUEST_MAX,
 } from "../model/limits.ts";
+import { noSuchPartition } from "../model/topic.ts";
 import { bodyType, JSON_TYPE, NDJSON_TYPE, RECORD_BATCH_TYPE, readBody } from "./body.ts";
 import { newRoutes } from "./context.ts";
 import { countProduced } from "./counters.ts";
 import { ErrorDetail, errorDetail, errorResponse, errorResponses, invalid } from "./errors.ts";
-import {
-  noSuchPartition,
-  type PlannedTopic,
-  type ProducePlan,
-  planProduce,
-  rawBatchProblem,
-} from "./produce-plan.ts";
+import { type PlannedTopic, type ProducePlan, planProduce, rawBatchProblem } from "./produce-plan.ts";
 import { ProduceBody, ProduceQuery, type ProduceRequest, readProduceRequest } from "./produce-request.ts";
 import { HeaderValue, newRecord } from "./records-json.ts";
 import { documentedAnswer, json, Offset, TopicParams } from "./schemas.ts";

@@ -3,10 +3,8 @@
 import { type RouteConfig, z } from "@hono/zod-openapi";
 import { failure } from "../model/errors.ts";
 import { topicNameProblem } from "../model/ids.ts";
-import { OFFSET_MAX } from "../model/limits.ts";
+import { OFFSET_MAX, PARTITION_MAX } from "../model/limits.ts";
 import { rule } from "./errors.ts";
-
-const PARTITION_MAX = 2 ** 31 - 1;
 
 export const TopicName = z
   .string()

@@ -4,15 +4,16 @@ import { createRoute, z } from "@hono/zod-openapi";
 import { Cluster } from "../cluster/cluster.ts";
 import { type Failure, failure, isFailure, unwrap } from "../model/errors.ts";
 import {
+  PARTITION_MAX,
   SUBSCRIBER_CREDIT_BYTES_DEFAULT,
   SUBSCRIBER_CREDIT_BYTES_MAX,
   SUBSCRIPTIONS_PER_SOCKET_MAX,
 } from "../model/limits.ts";
-import type { Topic } from "../model/topic.ts";
+import { noSuchPartition, type Topic } from "../model/topic.ts";
 import { eventStream } from "../subscribe/event-stream.ts";
 import { connectToLeader } from "../subscribe/leader-connection.ts";
 import type { FrameFormat } from "../subscribe/leader-request.ts";
-import { PARTITION_MAX, parsePositions, type StartPosition } from "../subscribe/position.ts";
+import { parsePositions, type StartPosition } from "../subscribe/position.ts";
 import {
   BINARY_SUBPROTOCOL,
   chooseSubprotocol,
@@ -22,7 +23,7 @@ import {
 import { SocketBridge } from "../subscribe/socket-bridge.ts";
 import { startOffsets } from "../subscribe/start-offsets.ts";
 import { type HttpContext, newRoutes } from "./context.ts";
-import { errorResponse, errorResponses, invalid } from "./errors.ts";
+import { boundsBeside, errorResponse, errorResponses, invalid } from "./errors.ts";
 import { digits, digitsOr, documentedAnswer, TopicParams } from "./schemas.ts";
 
 const EVENT_STREAM_TYPE = "text/event-stream";
@@ -215,12 +216,6 @@ function resumed(
   }));
 }
 
-function boundsBeside(failed: { logStartOffset?: number; highWatermark?: number }): Record<string, number> {
-  const { logStartOffset, highWatermark } = failed;
-  if (logStartOffset === undefined || highWatermark === undefined) return {};
-  return { log_start_offset: logStartOffset, high_watermark: highWatermark };
-}
-
 // ── what to subscribe to ─────────────────────────────────────────────────────────────────────────────────────────────
 
 function startOf({ offset, timestamp }: SubscribeQuery): StartPosition | undefined {
@@ -256,8 +251,5 @@ async function topicWith(
   cluster.forget(known);
   const topic = await cluster.topic(name);
   if (isFailure(topic) || partition < topic.partitions) return topic;
-  return failure(
-    "UNKNOWN_TOPIC_OR_PARTITION",
-    `Topic ${topic.name} has ${topic.partitions} partitions, counted from 0: there is no partition ${partition}.`,
-  );
+  return noSuchPartition(topic, partition);
 }

@@ -6,7 +6,11 @@
 import { EdgelogError, type Failure, failure } from "../model/errors.ts";
 import { BATCH_BYTES_MAX, RECORDS_PER_BATCH_MAX, TIMESTAMP_MS_MAX } from "../model/limits.ts";
 import {
+  ATTRIBUTE_COMPRESSION,
+  ATTRIBUTE_CONTROL,
+  ATTRIBUTE_DELETE_HORIZON,
   ATTRIBUTE_LOG_APPEND_TIME,
+  ATTRIBUTE_TRANSACTIONAL,
   BATCH_OVERHEAD_BYTES,
   FIELD,
   MAGIC,
@@ -81,11 +85,11 @@ export function readBatchHeader(bytes: Uint8Array, position: number = 0): BatchH
     magic: view.getInt8(FIELD.magic),
     crc: view.getUint32(FIELD.crc),
     attributes,
-    compression: attributes & 0b111,
-    timestampType: (attributes & 0b1000) === 0 ? "CreateTime" : "LogAppendTime",
-    isTransactional: (attributes & 0b1_0000) !== 0,
-    isControl: (attributes & 0b10_0000) !== 0,
-    hasDeleteHorizon: (attributes & 0b100_0000) !== 0,
+    compression: attributes & ATTRIBUTE_COMPRESSION,
+    timestampType: (attributes & ATTRIBUTE_LOG_APPEND_TIME) === 0 ? "CreateTime" : "LogAppendTime",
+    isTransactional: (attributes & ATTRIBUTE_TRANSACTIONAL) !== 0,
+    isControl: (attributes & ATTRIBUTE_CONTROL) !== 0,
+    hasDeleteHorizon: (attributes & ATTRIBUTE_DELETE_HORIZON) !== 0,
     lastOffsetDelta,
     lastOffset: baseOffset + lastOffsetDelta,
     nextOffset: baseOffset + lastOffsetDelta + 1,

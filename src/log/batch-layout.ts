@@ -22,6 +22,7 @@ export const MAGIC = 2;
 /** length, attributes, timestamp delta, offset delta, key length, value length, header count: a byte each. */
 export const RECORD_BYTES_MIN = 7;
 
+export const ATTRIBUTE_COMPRESSION = 0b111;
 export const ATTRIBUTE_LOG_APPEND_TIME = 0b1000;
 export const ATTRIBUTE_TRANSACTIONAL = 0b1_0000;
 export const ATTRIBUTE_CONTROL = 0b10_0000;

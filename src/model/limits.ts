@@ -12,6 +12,8 @@ const SECOND_MS = 1_000;
 export const BATCH_BYTES_MAX = 1_900_000;
 /** Offsets are JavaScript numbers. */
 export const OFFSET_MAX = Number.MAX_SAFE_INTEGER;
+/** A partition's index is an int32. */
+export const PARTITION_MAX = 2 ** 31 - 1;
 /** Times in ms: the last one that a JavaScript Date can hold. */
 export const TIMESTAMP_MS_MAX = 8_640_000_000_000_000;
 export const RECORDS_PER_BATCH_MAX = 1_000_000;

@@ -1,3 +1,4 @@
+import { type Failure, failure } from "./errors.ts";
 import type { TopicId } from "./ids.ts";
 import type { TopicConfigOverrides } from "./topic-configs.ts";
 
@@ -19,4 +20,14 @@ export interface Topic {
 
 export function placementOf(topic: Topic, partition: number): number {
   return topic.placements[partition] ?? 0;
+}
+
+export function noSuchPartition(
+  { name, partitions }: Pick<Topic, "name" | "partitions">,
+  partition: number,
+): Failure {
+  return failure(
+    "UNKNOWN_TOPIC_OR_PARTITION",
+    `topic ${name} has ${partitions} partition(s), counted from 0: there is no partition ${partition}`,
+  );
 }

@@ -1,16 +1,13 @@
 /** Where a subscription begins, as a client says it: `offset=earliest|latest|<n>` or `timestamp=<ms>`. */
 
 import { type Failure, failure } from "../model/errors.ts";
-import { OFFSET_MAX, SUBSCRIPTIONS_PER_SOCKET_MAX } from "../model/limits.ts";
+import { OFFSET_MAX, PARTITION_MAX, SUBSCRIPTIONS_PER_SOCKET_MAX } from "../model/limits.ts";
 import { quote } from "../model/quote.ts";
 
 export type StartPosition =
   | { readonly offset: number | "earliest" | "latest" }
   /** The first record whose timestamp in ms is at least this one; the log end if there is none. */
   | { readonly timestamp: number };
-
-/** A partition index: Kafka's int32. */
-export const PARTITION_MAX = 2 ** 31 - 1;
 
 export function isOffset(value: unknown): value is number {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 && value <= OFFSET_MAX;

@@ -14,7 +14,7 @@ import {
   SUBSCRIBER_FRAME_BYTES_MAX,
   SUBSCRIPTIONS_PER_SOCKET_MAX,
 } from "../model/limits.ts";
-import type { Topic } from "../model/topic.ts";
+import { noSuchPartition, type Topic } from "../model/topic.ts";
 import { FeedMerge } from "./feed-merge.ts";
 import { type DataFrame, encodeFrame } from "./frame.ts";
 import { encodeJsonFrame } from "./json-frame.ts";
@@ -223,10 +223,7 @@ export class SocketBridge {
     }
     for (const { partition } of starts) {
       if (partition >= topic.partitions) {
-        return failure(
-          "UNKNOWN_TOPIC_OR_PARTITION",
-          `Topic ${topic.name} has ${topic.partitions} partitions, counted from 0: there is no partition ${partition}.`,
-        );
+        return noSuchPartition(topic, partition);
       }
       if (this.#partitions.has(partition)) {
         return failure("INVALID_REQUEST", `This socket has partition ${partition} already.`);

@@ -1,6 +1,5 @@
 /** A log in memory and sockets whose other end is this process, for testing what ends in a partition without a platform. */
 
-import type { LogBounds } from "../../durable-objects/partition/rpc.ts";
 import type { SubscriberLog } from "../../durable-objects/partition/subscriber-log.ts";
 import type {
   SocketKind,
@@ -63,15 +62,6 @@ export class MemoryLog implements SubscriberLog {
 
   earliestLocalOffset(): number {
     return this.localStart;
-  }
-
-  bounds(): LogBounds {
-    return {
-      logStartOffset: this.start,
-      highWatermark: this.end,
-      lastStableOffset: this.end,
-      leaderEpoch: 0,
-    };
   }
 
   readLocal(offset: number, maxBytes: number): Uint8Array | "remote" | "out_of_range" {
