@@ -13,7 +13,7 @@ import {
   validateBatch,
 } from "../../src/log/batch-header.ts";
 import { type Failure, failure, isFailure } from "../../src/model/errors.ts";
-import { type PartitionIdentity, partitionObjectName, type TopicId } from "../../src/model/ids.ts";
+import type { PartitionIdentity } from "../../src/model/ids.ts";
 import {
   LOCAL_BYTES_MAX,
   OFFSET_MAX,
@@ -21,10 +21,10 @@ import {
   PRODUCER_SNAPSHOT_INTERVAL_BATCHES,
   PRODUCER_SNAPSHOT_INTERVAL_FLUSHES,
 } from "../../src/model/limits.ts";
-import type { Topic } from "../../src/model/topic.ts";
-import { type TopicConfigs, topicConfigs } from "../../src/model/topic-configs.ts";
+import type { TopicConfigs } from "../../src/model/topic-configs.ts";
 import { type AssignedBatch, CommitQueue } from "./commit-queue.ts";
 import { LogStore } from "./log-store.ts";
+import { PartitionTopic, type TopicSource } from "./partition-topic.ts";
 import { ProducerStates } from "./producer-states.ts";
 import {
   type ActiveProducer,
@@ -51,18 +51,11 @@ import { SegmentedLog } from "./segmented-log.ts";
 import type { Clock, LogStorage } from "./storage.ts";
 import type { TailCache } from "./tail-cache.ts";
 
-const TOPIC = "topic";
-/** The object's own name, for a platform event that does not tell it. */
-export const IDENTITY = "identity";
-
 /** What the leader needs of the world around it. */
-export interface LeaderSurroundings {
+export interface LeaderSurroundings extends TopicSource {
   readonly storage: LogStorage;
   readonly clock: Clock;
   readonly tailCache: TailCache;
-  /** Asks the Controller; UNKNOWN_TOPIC_ID: this partition must not come to life. */
-  openPartition(identity: PartitionIdentity): Promise<Topic | Failure>;
-  topicById(topicId: TopicId): Promise<Topic | Failure>;
   /** In the same turn as the write. */
   logEndMoved(): void;
   /** Housekeeping has something to do at this time (ms). */
@@ -74,22 +67,19 @@ export class PartitionLeader {
   readonly store: LogStore;
   readonly log: SegmentedLog;
   readonly #around: LeaderSurroundings;
+  readonly #topic: PartitionTopic;
   readonly #queue: CommitQueue;
   readonly #producers = new ProducerStates();
-  #topic: Topic | undefined;
-  #configs: TopicConfigs = topicConfigs({});
-  #opening: Promise<Failure | undefined> | undefined;
-  #refreshing: { readonly version: number; readonly done: Promise<void> } | undefined;
   /** Given out, written or not. */
   #assignedEnd = 0;
   #flushesSinceSnapshot = 0;
   #batchesSinceSnapshot = 0;
-  #gone = false;
 
   constructor(identity: PartitionIdentity, around: LeaderSurroundings) {
     this.identity = identity;
     this.#around = around;
     this.store = new LogStore(around.storage);
+    this.#topic = new PartitionTopic(identity, this.store, around);
     this.log = new SegmentedLog(this.store, identity, around.tailCache.tail());
     this.#queue = new CommitQueue(around.storage, (batches) => this.#write(batches));
     if (this.store.exists()) this.#recover();
@@ -97,11 +87,11 @@ export class PartitionLeader {
 
   /** False until the first append, and again when the topic is deleted. */
   get isOpen(): boolean {
-    return this.#topic !== undefined;
+    return this.#topic.isOpen;
   }
 
   get configs(): TopicConfigs {
-    return this.#configs;
+    return this.#topic.configs;
   }
 
   get leaderEpoch(): number {
@@ -141,7 +131,7 @@ export class PartitionLeader {
 
     const nowMs = this.#around.clock.now();
     const baseOffset = this.#assignedEnd;
-    const stampsTime = this.#configs.messageTimestampType === "LogAppendTime";
+    const stampsTime = this.configs.messageTimestampType === "LogAppendTime";
     if (stampsTime) stampLogAppendTime(batch, nowMs);
     stampBatch(batch, baseOffset, this.leaderEpoch);
     const maxTimestamp = stampsTime ? nowMs : header.maxTimestamp;
@@ -155,7 +145,7 @@ export class PartitionLeader {
   #appended(baseOffset: number, timestampMs: number): AppendResult {
     return {
       baseOffset,
-      logAppendTimeMs: this.#configs.messageTimestampType === "LogAppendTime" ? timestampMs : -1,
+      logAppendTimeMs: this.configs.messageTimestampType === "LogAppendTime" ? timestampMs : -1,
       logStartOffset: this.log.logStartOffset,
     };
   }
@@ -167,7 +157,7 @@ export class PartitionLeader {
         "transactions are not supported; produce without a transactional id",
       );
     }
-    const { maxMessageBytes, segmentBytes, messageTimestampType } = this.#configs;
+    const { maxMessageBytes, segmentBytes, messageTimestampType } = this.configs;
     if (header.sizeInBytes > maxMessageBytes) {
       return failure(
         "MESSAGE_TOO_LARGE",
@@ -182,7 +172,7 @@ export class PartitionLeader {
     }
     if (messageTimestampType === "LogAppendTime") return undefined;
     // Only the header is looked at: the base timestamp stands for the oldest record, the maximum for the newest.
-    const { messageTimestampAfterMaxMs, messageTimestampBeforeMaxMs } = this.#configs;
+    const { messageTimestampAfterMaxMs, messageTimestampBeforeMaxMs } = this.configs;
     const nowMs = this.#around.clock.now();
     if (header.maxTimestamp - nowMs > messageTimestampAfterMaxMs) {
       return failure(
@@ -223,7 +213,7 @@ export class PartitionLeader {
     const nowMs = this.#around.clock.now();
     const begins = this.log.active?.bytes === 0;
     const rolled = this.#around.storage.transactionSync(() => {
-      const didRoll = this.log.write(batches, this.#configs, nowMs);
+      const didRoll = this.log.write(batches, this.configs, nowMs);
       this.#flushesSinceSnapshot++;
       this.#batchesSinceSnapshot += batches.length;
       // The queue hands over all it has, so the producers' state is that of the log end after this write.
@@ -233,7 +223,7 @@ export class PartitionLeader {
       if (didRoll || snapshotDue) this.#saveProducers(nowMs);
       return didRoll;
     });
-    const { segmentMs, retentionMs } = this.#configs;
+    const { segmentMs, retentionMs } = this.configs;
     if (rolled) this.#around.housekeepingDue(nowMs);
     else if (begins) this.#around.housekeepingDue(nowMs + Math.min(segmentMs, retentionMs));
     this.#around.logEndMoved();
@@ -348,16 +338,6 @@ export class PartitionLeader {
     return { logStartOffset: this.log.logStartOffset };
   }
 
-  /** From now on every request is refused: the topic is deleted. */
-  retire(): void {
-    this.#gone = true;
-    this.log.forgetTail();
-  }
-
-  get isRetired(): boolean {
-    return this.#gone;
-  }
-
   /** Seals the active segment though it is not full. */
   roll(): void {
     // The producers' state, which is saved with a roll, is ahead of the log by the batches that wait.
@@ -371,65 +351,36 @@ export class PartitionLeader {
 
   // ── the topic ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** The topic has changed: asks the Controller what it is now, unless this version is known. */
+  /** The topic has changed. */
   async refreshTopic(version: number): Promise<void> {
-    // A partition that is just being opened may have been answered before the change.
-    await this.#opening?.catch(() => undefined);
-    if (this.#topic === undefined || this.#topic.version >= version) return;
-    if (this.#refreshing === undefined || this.#refreshing.version < version) {
-      const done = this.#around.topicById(this.identity.topicId).then((topic) => {
-        if (isFailure(topic)) this.#gone ||= topic.error === "UNKNOWN_TOPIC_ID";
-        else this.#learn(topic);
-        this.#around.housekeepingDue(this.#around.clock.now());
-      });
-      const refreshing = { version, done: done.finally(() => this.#refreshed(version)) };
-      this.#refreshing = refreshing;
-    }
-    await this.#refreshing.done;
-  }
-
-  #refreshed(version: number): void {
-    if (this.#refreshing?.version === version) this.#refreshing = undefined;
-  }
-
-  #learn(topic: Topic): void {
-    if (this.#topic !== undefined && topic.version <= this.#topic.version) return;
-    this.#topic = topic;
-    this.#configs = topicConfigs(topic.configs);
-    this.store.setSetting(TOPIC, JSON.stringify(topic));
+    if (await this.#topic.refresh(version)) this.#around.housekeepingDue(this.#around.clock.now());
   }
 
   /** Registers a blank partition with the Controller and makes its tables; UNKNOWN_TOPIC_ID: the topic is gone. */
-  async open(): Promise<Failure | undefined> {
-    if (this.isOpen) return undefined;
-    this.#opening ??= this.#openOnce().finally(() => {
-      this.#opening = undefined;
+  open(): Promise<Failure | undefined> {
+    return this.#topic.open((keepTopic) => {
+      const nowMs = this.#around.clock.now();
+      this.#around.storage.transactionSync(() => {
+        this.store.create();
+        this.store.addLeaderEpoch(this.leaderEpoch, 0);
+        this.log.begin(nowMs);
+        keepTopic();
+      });
     });
-    return this.#opening;
   }
 
-  async #openOnce(): Promise<Failure | undefined> {
-    const topic = await this.#around.openPartition(this.identity);
-    if (isFailure(topic)) return topic;
-    // The topic may have been deleted while the Controller's answer was on its way.
-    const gone = this.#goneProblem();
-    if (gone !== undefined) return gone;
-    const nowMs = this.#around.clock.now();
-    this.#around.storage.transactionSync(() => {
-      this.store.create();
-      this.store.addLeaderEpoch(this.leaderEpoch, 0);
-      this.store.setSetting(IDENTITY, partitionObjectName(this.identity));
-      this.log.begin(nowMs);
-      this.#learn(topic);
-    });
-    return undefined;
+  /** From now on every request is refused: the topic is deleted. */
+  retire(): void {
+    this.#topic.retire();
+    this.log.forgetTail();
+  }
+
+  get isRetired(): boolean {
+    return this.#topic.isGone;
   }
 
   #recover(): void {
-    const topic = this.store.setting(TOPIC);
-    if (topic === undefined) throw new Error("the log has tables but no topic");
-    this.#topic = parseTopic(topic);
-    this.#configs = topicConfigs(this.#topic.configs);
+    this.#topic.recover();
     this.log.recover();
     this.#assignedEnd = this.log.logEndOffset;
     const snapshot = this.store.loadProducers();
@@ -444,14 +395,8 @@ export class PartitionLeader {
   }
 
   async #catchUp(request: PartitionRequest): Promise<Failure | undefined> {
-    if (this.#topic !== undefined && request.topicVersion > this.#topic.version) {
-      await this.refreshTopic(request.topicVersion);
-    }
-    return this.#goneProblem();
-  }
-
-  #goneProblem(): Failure | undefined {
-    return this.#gone ? failure("UNKNOWN_TOPIC_ID", "the topic has been deleted") : undefined;
+    if (this.#topic.isBehind(request.topicVersion)) await this.refreshTopic(request.topicVersion);
+    return this.#topic.goneProblem();
   }
 
   async #prepareRead(request: PartitionRequest): Promise<Failure | undefined> {
@@ -460,11 +405,11 @@ export class PartitionLeader {
 
   /** For whoever is about to say where the log ends: an object that the platform has replaced must not. */
   confirmLeadership(): Failure | undefined {
-    if (this.isOpen && !this.#gone) this.store.confirmUniqueness();
+    if (this.isOpen && !this.isRetired) this.store.confirmUniqueness();
     // Storage is asked here, too: who has replaced this object may have written since.
     if (!this.isOpen && this.store.exists())
       throw new Error("the partition has been opened by another object");
-    return this.#goneProblem();
+    return this.#topic.goneProblem();
   }
 
   #epochProblem({ leaderEpoch }: PartitionRequest): Failure | undefined {
@@ -479,9 +424,4 @@ export class PartitionLeader {
           `leader epoch ${leaderEpoch} has not begun; the partition is at ${this.leaderEpoch}`,
         );
   }
-}
-
-/** As this class stored it. */
-function parseTopic(json: string): Topic {
-  return JSON.parse(json);
 }

@@ -8,8 +8,9 @@ import { refusal } from "../../src/subscribe/refusal.ts";
 import { partitionObjectPrefix } from "../../src/tier/segment-object.ts";
 import { CONTROLLER_NAME } from "../controller/rpc.ts";
 import { Housekeeping } from "./housekeeping.ts";
-import { IDENTITY, PartitionLeader } from "./leader.ts";
+import { PartitionLeader } from "./leader.ts";
 import { LogStore } from "./log-store.ts";
+import { IDENTITY } from "./partition-topic.ts";
 import { platformStorage } from "./platform-storage.ts";
 import type {
   ActiveProducer,
