@@ -8,9 +8,9 @@ import {
   TOPICS_PER_LOOK_UP_MAX,
 } from "../../src/model/limits.ts";
 import type { Topic } from "../../src/model/topic.ts";
+import { topicConfigDefinition } from "../../src/model/topic-config-table.ts";
 import {
   type TopicConfigOverrides,
-  topicConfigDefinition,
   topicConfigProblem,
   topicConfigsProblem,
 } from "../../src/model/topic-configs.ts";

@@ -1,5 +1,5 @@
 import type { Env } from "../env.ts";
-import { topicConfigDefinition } from "../model/topic-configs.ts";
+import { topicConfigDefinition } from "../model/topic-config-table.ts";
 import type { ConfigSource, DescribedConfig } from "./described-configs.ts";
 
 /** What tools look for among a broker's configs, and what is true of it here. */

@@ -1,7 +1,7 @@
 /** Topic configs as the admin APIs tell them. */
 
 import type { Topic } from "../model/topic.ts";
-import { TOPIC_CONFIGS, type TopicConfigType } from "../model/topic-configs.ts";
+import { TOPIC_CONFIGS, type TopicConfigType } from "../model/topic-config-table.ts";
 
 export type ConfigSource = "topic" | "static" | "default";
 

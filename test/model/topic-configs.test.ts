@@ -1,12 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { BATCH_BYTES_MAX, SEGMENT_BYTES_MAX } from "../../src/model/limits.ts";
-import {
-  TOPIC_CONFIGS,
-  topicConfigProblem,
-  topicConfigs,
-  topicConfigsProblem,
-} from "../../src/model/topic-configs.ts";
+import { TOPIC_CONFIGS } from "../../src/model/topic-config-table.ts";
+import { topicConfigProblem, topicConfigs, topicConfigsProblem } from "../../src/model/topic-configs.ts";
 
 describe("a topic config's value", () => {
   test.each(TOPIC_CONFIGS.map((config) => [config.name, config.default]))(

@@ -1,6 +1,6 @@
 import tab from "@bomb.sh/tab/commander";
 import type { Command } from "commander";
-import { TOPIC_CONFIGS } from "../../model/topic-configs.ts";
+import { TOPIC_CONFIGS } from "../../model/topic-config-table.ts";
 
 /** Adds `completion <shell>`, and what the shells then call; to be added last, when all other commands are known. */
 export function addCompletion(program: Command): void {

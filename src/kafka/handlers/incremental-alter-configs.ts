@@ -1,7 +1,7 @@
 import type { ConfigChanges } from "../../../durable-objects/controller/rpc.ts";
 import { type Failure, failure, isFailure } from "../../model/errors.ts";
 import type { Topic } from "../../model/topic.ts";
-import { topicConfigDefinition } from "../../model/topic-configs.ts";
+import { topicConfigDefinition } from "../../model/topic-config-table.ts";
 import { errorFields } from "../error-codes.ts";
 import { type Call, handler } from "../handler.ts";
 import { incrementalAlterConfigsApi } from "../messages/incremental-alter-configs.ts";
