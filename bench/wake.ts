@@ -49,7 +49,7 @@ interface Comparison {
 }
 
 const dataDir = await mkdtemp(join(tmpdir(), "edgelog-wake-"));
-const entry = fileURLToPath(new URL("./evicting-worker.ts", import.meta.url).href);
+const entry = fileURLToPath(new URL("./workers/evicting.ts", import.meta.url).href);
 const { url, stop } = await startPlatform({ port: 0, dataDir, entry, quiet: true });
 try {
   const comparisons: Comparison[] = [];

@@ -1,11 +1,11 @@
 /** The Worker, whose partitions can be told to leave memory. */
 
-import { PartitionLog as RealPartitionLog } from "../durable-objects/partition/partition-log.ts";
-import type { Env } from "../src/env.ts";
-import worker from "../src/worker.ts";
+import { PartitionLog as RealPartitionLog } from "../../durable-objects/partition/partition-log.ts";
+import type { Env } from "../../src/env.ts";
+import worker from "../../src/worker.ts";
 
 // But for PartitionLog, which is our own.
-export * from "../src/worker.ts";
+export * from "../../src/worker.ts";
 
 export class PartitionLog extends RealPartitionLog {
   evict(): void {

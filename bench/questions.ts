@@ -1,0 +1,5 @@
+import { ceiling } from "./ceiling.ts";
+import type { Question } from "./harness/question.ts";
+
+/** In the order in which they are asked. */
+export const QUESTIONS: readonly Question[] = [ceiling];
