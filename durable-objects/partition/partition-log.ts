@@ -10,6 +10,7 @@ import { CONTROLLER_NAME } from "../controller/rpc.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { PartitionLeader } from "./leader.ts";
 import { LogStore } from "./log-store.ts";
+import { PartitionSession } from "./partition-session.ts";
 import { IDENTITY } from "./partition-topic.ts";
 import { platformStorage } from "./platform-storage.ts";
 import type {
@@ -98,6 +99,10 @@ export class PartitionLog extends DurableObject<Env> implements PartitionRpc {
 
   activeProducers(request: PartitionRequest): Promise<ActiveProducer[] | Failure> {
     return this.#leader.activeProducers(request);
+  }
+
+  session(): PartitionSession {
+    return new PartitionSession(this);
   }
 
   /** WebSockets only: subscriptions and notices, see src/subscribe/leader-request.ts. */

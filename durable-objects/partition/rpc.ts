@@ -146,8 +146,8 @@ export interface ActiveProducer {
   readonly currentTransactionStartOffset: number;
 }
 
-/** The RPC methods of the Durable Object class `PartitionLog`. Its `fetch` takes WebSockets: see subscribe/. */
-export interface PartitionRpc {
+/** What the leader answers: called on its stub, or on a session. */
+export interface LeaderRpc {
   append(request: AppendRequest): Promise<AppendResult | Failure>;
   read(request: ReadRequest): Promise<ReadResult>;
   listOffsets(request: ListOffsetsRequest): Promise<ListOffsetsResult>;
@@ -155,6 +155,12 @@ export interface PartitionRpc {
   offsetForLeaderEpoch(request: OffsetForLeaderEpochRequest): Promise<OffsetForLeaderEpochResult | Failure>;
   describe(request: PartitionRequest): Promise<PartitionDescription | Failure>;
   activeProducers(request: PartitionRequest): Promise<ActiveProducer[] | Failure>;
+}
+
+/** The RPC methods of the Durable Object class `PartitionLog`. Its `fetch` takes WebSockets: see subscribe/. */
+export interface PartitionRpc extends LeaderRpc {
+  /** The same calls, all together billed as one request; keeps the object awake until it is disposed of. */
+  session(): LeaderRpc;
   /** The Controller's: the topic changed. */
   configure(topicVersion: number): Promise<void>;
   /** The Controller's: the topic is deleted. Removes R2 objects and storage; true when nothing is left, else call again. */

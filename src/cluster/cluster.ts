@@ -3,10 +3,10 @@ import type {
   AppendResult,
   DeleteRecordsResult,
   Isolation,
+  LeaderRpc,
   LogBounds,
   OffsetForLeaderEpochResult,
   PartitionDescription,
-  PartitionRpc,
   ReadFailure,
   ReadRequest,
 } from "../../durable-objects/partition/rpc.ts";
@@ -18,6 +18,7 @@ import { ControllerClient } from "./controller-client.ts";
 import { type ListedOffset, listOffset } from "./list-offset.ts";
 import { LogEndWatch } from "./log-end-watch.ts";
 import { askTwice, missing } from "./missing-segment.ts";
+import { PartitionSessions } from "./partition-sessions.ts";
 import { type PartitionStub, PartitionStubs } from "./partition-stubs.ts";
 import { ProducerIds } from "./producer-ids.ts";
 import { RemoteReads } from "./remote-reads.ts";
@@ -61,6 +62,7 @@ export class Cluster {
   readonly controller: ControllerClient;
   readonly #env: Env;
   readonly #stubs: PartitionStubs;
+  readonly #sessions: PartitionSessions | undefined;
   /** Look-ups that are under way: who asks for the same topic meanwhile waits for the same answer. */
   readonly #lookUps = new Map<string, Promise<Topic | Failure>>();
   /**
@@ -69,10 +71,22 @@ export class Cluster {
    */
   readonly #turns = new Map<string, Promise<Topic | Failure>>();
 
-  constructor(env: Env) {
+  /** `keepsSessions`: for a connection, which calls the same partitions again and again; it must be closed. */
+  constructor(env: Env, { keepsSessions = false } = {}) {
     this.#env = env;
     this.#stubs = new PartitionStubs(env.PARTITION);
+    this.#sessions = keepsSessions ? new PartitionSessions(this.#stubs) : undefined;
     this.controller = new ControllerClient(env.CONTROLLER, topicCache);
+  }
+
+  /** Partitions that are kept awake by this connection. */
+  get openSessions(): number {
+    return this.#sessions?.size ?? 0;
+  }
+
+  /** Lets go of what it keeps open at partitions; calls can still be made. */
+  close(): void {
+    this.#sessions?.close();
   }
 
   /** As known in this isolate for at most METADATA_CACHE_MS. UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID. */
@@ -308,17 +322,11 @@ export class Cluster {
     kind: "read" | "write",
     topic: Topic,
     partition: number,
-    method: (leader: PartitionRpc) => Promise<T>,
+    method: (leader: LeaderRpc) => Promise<T>,
   ): Promise<T | Failure> {
-    return callObject(`the leader of ${topic.name}-${partition}`, kind, async () => {
-      const leader = this.#stubs.of(topic, partition);
-      try {
-        return await method(leader);
-      } catch (error) {
-        this.#stubs.drop(topic, partition, leader);
-        throw error;
-      }
-    });
+    return callObject(`the leader of ${topic.name}-${partition}`, kind, () =>
+      (this.#sessions ?? this.#stubs).call(topic, partition, method),
+    );
   }
 }
 

@@ -1,3 +1,4 @@
+import type { LeaderRpc } from "../../durable-objects/partition/rpc.ts";
 import type { Env } from "../env.ts";
 import { PARTITION_STUBS_MAX } from "../model/limits.ts";
 import { partitionAddress } from "../model/partition-address.ts";
@@ -5,16 +6,35 @@ import type { Topic } from "../model/topic.ts";
 
 export type PartitionStub = ReturnType<Env["PARTITION"]["get"]>;
 
+/** The leaders of partitions, for being called. */
+export interface Leaders {
+  /**
+   * `method` makes its call before this returns, so that calls made in a row arrive in that order. Throws what the stub
+   * throws; the next call then has a new one.
+   */
+  call<T>(topic: Topic, partition: number, method: (leader: LeaderRpc) => Promise<T>): Promise<T>;
+}
+
 /**
  * One stub per partition, used for every call to it: calls on one stub arrive in the order in which they were made,
  * which keeps a producer's batches in order.
  */
-export class PartitionStubs {
+export class PartitionStubs implements Leaders {
   readonly #namespace: Env["PARTITION"];
   readonly #stubs = new Map<string, PartitionStub>();
 
   constructor(namespace: Env["PARTITION"]) {
     this.#namespace = namespace;
+  }
+
+  async call<T>(topic: Topic, partition: number, method: (leader: LeaderRpc) => Promise<T>): Promise<T> {
+    const stub = this.of(topic, partition);
+    try {
+      return await method(stub);
+    } catch (error) {
+      this.drop(topic, partition, stub);
+      throw error;
+    }
   }
 
   of(topic: Topic, partition: number): PartitionStub {

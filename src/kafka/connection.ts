@@ -69,7 +69,7 @@ class Connection {
   ) {
     this.#frames = new FrameStream(readable);
     this.#writer = writable.getWriter();
-    const cluster = new Cluster(env);
+    const cluster = new Cluster(env, { keepsSessions: true });
     const { signal } = this.#gone;
     const fetches = new FetchSources(cluster, signal);
     const clusterId = () => clusterIdOf(cluster);
@@ -105,6 +105,7 @@ class Connection {
       answer.then((late) => late?.release()).catch(() => {});
     }
     this.#session.fetches.close();
+    this.#session.cluster.close();
     await Promise.allSettled([this.#frames.cancel(), this.#writer.close()]);
   }
 

@@ -230,6 +230,8 @@ export const READ_POLL_MS = 500;
 export const NOTICE_SOCKETS_PER_READ_MAX = 3;
 /** Partition stubs that one request or connection holds on to. */
 export const PARTITION_STUBS_MAX = 10_000;
+/** How long a session with a partition is kept that is not called: keeping its object awake for so long costs one request. */
+export const PARTITION_SESSION_IDLE_MS = 100;
 
 // ── alarms ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 /** After a failed run the next one waits `first`, then twice as long each time up to `most`; never sooner than `soonest`. */
