@@ -20,6 +20,7 @@ import {
   PENDING_APPEND_BYTES_MAX,
   PRODUCER_SNAPSHOT_INTERVAL_BATCHES,
   PRODUCER_SNAPSHOT_INTERVAL_FLUSHES,
+  RETENTION_CHECK_MS,
 } from "../../src/model/limits.ts";
 import type { TopicConfigs } from "../../src/model/topic-configs.ts";
 import { type AssignedBatch, CommitQueue } from "./commit-queue.ts";
@@ -196,16 +197,27 @@ export class PartitionLeader {
         `${this.#queue.unconfirmedBytes} bytes wait to be committed in this partition; retry`,
       );
     }
-    if (this.log.localBytes + this.#queue.unconfirmedBytes > LOCAL_BYTES_MAX) {
-      return failure(
-        "KAFKA_STORAGE_ERROR",
-        `${this.log.localBytes} bytes of this partition wait to be tiered to R2; appends resume when they are`,
-      );
-    }
+    if (this.log.localBytes + this.#queue.unconfirmedBytes > LOCAL_BYTES_MAX) return this.#fullProblem();
     if (this.#assignedEnd > OFFSET_MAX - header.recordsCount) {
       return failure("INVALID_RECORD", "the partition has no offsets left");
     }
     return undefined;
+  }
+
+  #fullProblem(): Failure {
+    const { remoteStorageEnable, remoteLogCopyDisable } = this.configs;
+    const off = !remoteStorageEnable
+      ? "remote.storage.enable=false"
+      : remoteLogCopyDisable
+        ? "remote.log.copy.disable=true"
+        : undefined;
+    return failure(
+      "KAFKA_STORAGE_ERROR",
+      off === undefined
+        ? `${this.log.localBytes} bytes of this partition wait to be tiered to R2; appends resume when they are`
+        : `this partition has ${this.log.localBytes} bytes in SQLite, which holds no more, and ${off} keeps them from R2; ` +
+            "change that, lower retention.bytes or retention.ms, or delete records",
+    );
   }
 
   /** Called by the queue, synchronously; throwing throws the object away, and with it all that memory has run ahead. */
@@ -223,10 +235,19 @@ export class PartitionLeader {
       if (didRoll || snapshotDue) this.#saveProducers(nowMs);
       return didRoll;
     });
-    const { segmentMs, retentionMs } = this.configs;
     if (rolled) this.#around.housekeepingDue(nowMs);
-    else if (begins) this.#around.housekeepingDue(nowMs + Math.min(segmentMs, retentionMs));
+    else if (begins) this.#around.housekeepingDue(this.#firstLookAtMs(nowMs));
     this.#around.logEndMoved();
+  }
+
+  /** When a segment that has its first records is old enough to roll or to expire. */
+  #firstLookAtMs(nowMs: number): number {
+    const { segmentMs, retentionMs } = this.configs;
+    const newestMs = this.log.active?.maxTimestamp ?? -1;
+    const expiresAtMs = (newestMs >= 0 ? newestMs : nowMs) + retentionMs;
+    // Records may come with times that are over already, before newer ones that keep their segment.
+    const expiryMs = expiresAtMs > nowMs ? expiresAtMs : nowMs + Math.min(retentionMs, RETENTION_CHECK_MS);
+    return Math.min(nowMs + segmentMs, expiryMs);
   }
 
   #saveProducers(nowMs: number): void {

@@ -6,8 +6,8 @@
 import { execFileSync } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { link, mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { join, resolve } from "node:path";
+import { link, mkdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { CliError } from "./errors.ts";
 
@@ -25,15 +25,15 @@ export interface DataDir {
 /** Takes the directory, making it if need be; ends a runtime that outlived its `serve`. */
 export async function lockDataDir(dataDir: string): Promise<DataDir> {
   const path = resolve(dataDir);
-  await mkdir(path, { recursive: true }).catch((error: Error) => {
-    throw new CliError(
-      `The data directory ${path} cannot be made: ${error.message}. Choose another with --data.`,
-    );
+  await makeDirectory(path).catch((error: Error) => {
+    throw unusable(path, "cannot be made", error);
   });
   const lockFile = join(path, "serve.lock");
   const runtimePidFile = join(path, "workerd.pid");
   const temporary = join(path, "tmp");
-  await takeLock(lockFile, path);
+  await takeLock(lockFile, path).catch((error: Error) => {
+    throw error instanceof CliError ? error : unusable(path, "cannot be written", error);
+  });
   await endOrphan(runtimePidFile);
   await rm(temporary, { recursive: true, force: true });
   await mkdir(temporary);
@@ -43,6 +43,22 @@ export async function lockDataDir(dataDir: string): Promise<DataDir> {
     await rm(lockFile, { force: true });
   };
   return { path, runtimePidFile, temporary, release };
+}
+
+function unusable(path: string, how: string, { message }: Error): CliError {
+  return new CliError(`The data directory ${path} ${how}: ${message}. Choose another with --data.`);
+}
+
+/** Node's recursive mkdir never ends where a parent exists and the file system takes no directories (/proc). */
+async function makeDirectory(path: string): Promise<void> {
+  const isDirectory = (directory: string) => stat(directory).then((found) => found.isDirectory());
+  if (await isDirectory(path).catch(() => false)) return;
+  const parent = dirname(path);
+  if (parent !== path) await makeDirectory(parent);
+  await mkdir(path).catch(async (error: Error) => {
+    if (hasCode(error, "EEXIST") && (await isDirectory(path))) return;
+    throw error;
+  });
 }
 
 async function takeLock(lockFile: string, path: string): Promise<void> {

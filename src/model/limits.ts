@@ -41,6 +41,8 @@ export const PRODUCER_SNAPSHOT_INTERVAL_BATCHES = 4_096;
 // ── the partition: segments ──────────────────────────────────────────────────────────────────────────────────────────
 /** An effective segment is at most this large whatever `segment.bytes` says. */
 export const SEGMENT_BYTES_MAX = 64 * MiB;
+/** Records that had expired before they were written go after so long (Kafka's `log.retention.check.interval.ms`). */
+export const RETENTION_CHECK_MS = 300 * SECOND_MS;
 /** Relative offsets in Kafka's indexes are int32. */
 export const SEGMENT_OFFSETS_MAX = 2 ** 31 - 1;
 /** Local segments of one partition; beyond it appends fail retriably (a Durable Object holds 10 GB). */

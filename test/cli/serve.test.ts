@@ -135,6 +135,16 @@ describe("edgelog serve", () => {
     expect(result.stderr).toContain("--data");
   });
 
+  test.each(["/proc/edgelog", "/proc/edgelog/data"])(
+    "a data directory where the system takes none, %s, is an error that names it",
+    async (path) => {
+      const result = await edgelog(["serve", "--port", "0", "--kafka-port", "0", "--data", path]);
+      expect(result).toMatchObject({ exitCode: 1, stdout: "" });
+      expect(result.stderr).toContain(`${path} cannot be made`);
+      expect(result.stderr).toContain("--data");
+    },
+  );
+
   test("beyond loopback it demands a token before it opens anything", async () => {
     await using directory = await temporaryDirectory();
     const result = await edgelog(["serve", "--host", "0.0.0.0", "--port", "0", "--data", directory.path]);

@@ -1,8 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { PartitionLeader } from "../../durable-objects/partition/leader.ts";
+import { SegmentState } from "../../durable-objects/partition/log-store.ts";
 import { TailCache } from "../../durable-objects/partition/tail-cache.ts";
 import { encodeBatch } from "../../src/log/batch.ts";
 import { type Failure, isFailure } from "../../src/model/errors.ts";
+import { LOCAL_BYTES_MAX } from "../../src/model/limits.ts";
 import type { Topic } from "../../src/model/topic.ts";
 import { SqliteStorage } from "./sqlite-storage.ts";
 
@@ -91,6 +93,25 @@ describe("a leader", () => {
     opened.resolve(TOPIC);
     await Promise.all([appended, told]);
     expect(leader.configs.retentionMs).toBe(5_000);
+  });
+
+  test.each([
+    [{}, /wait to be tiered to R2/],
+    [{ "remote.storage.enable": "false" }, /remote\.storage\.enable=false keeps them from R2/],
+    [{ "remote.log.copy.disable": "true" }, /remote\.log\.copy\.disable=true keeps them from R2/],
+  ])("whose SQLite is full says why its segments do not leave it: %j", async (configs, reason) => {
+    const storage = new SqliteStorage();
+    const topic = { ...TOPIC, configs };
+    await produce(
+      wake(storage, async () => topic),
+      0,
+    );
+    const sealed = `INSERT INTO segments VALUES (?, 0, 1, ?, 1, ${SegmentState.sealed}, 1, NULL)`;
+    storage.exec(sealed, -1, LOCAL_BYTES_MAX);
+    expect(await produce(wake(storage), 1)).toEqual({
+      error: "KAFKA_STORAGE_ERROR",
+      message: expect.stringMatching(reason),
+    });
   });
 
   test("that was never written asks storage before it says that its log is empty", async () => {
