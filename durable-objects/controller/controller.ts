@@ -2,7 +2,12 @@ import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../../src/env.ts";
 import { type Failure, failure, isFailure } from "../../src/model/errors.ts";
 import type { PartitionIdentity, TopicId } from "../../src/model/ids.ts";
-import { WALK_CALL_MS_MAX, WALK_RESUME_MS, WALK_RUN_MS_MAX } from "../../src/model/limits.ts";
+import {
+  METADATA_CACHE_MS,
+  WALK_CALL_MS_MAX,
+  WALK_RESUME_MS,
+  WALK_RUN_MS_MAX,
+} from "../../src/model/limits.ts";
 import { JURISDICTIONS, type Jurisdiction } from "../../src/model/locations.ts";
 import type { PartitionAddress } from "../../src/model/partition-address.ts";
 import { placementOf, type Topic } from "../../src/model/topic.ts";
@@ -53,6 +58,7 @@ export class Controller extends DurableObject<Env> implements ControllerRpc {
     this.#tickets = new Tickets(this.#storage, this.#clock);
     this.#housekeeping = new Housekeeping(this.#storage, this.#clock, this.#topics, this.#opened, {
       configure: (address, version) => inTime(this.#partition(address).configure(version)),
+      retire: (address) => inTime(this.#partition(address).retire()),
       destroy: (address) => inTime(this.#partition(address).destroy()),
     });
     // An alarm that the platform has given up on is set again by whatever wakes the object next.
@@ -106,6 +112,12 @@ export class Controller extends DurableObject<Env> implements ControllerRpc {
   }
 
   async deleteTopic(name: string): Promise<Topic | Failure> {
+    const topic = this.#removeTopic(name);
+    if (!isFailure(topic)) await this.#lastAppend(topic);
+    return topic;
+  }
+
+  #removeTopic(name: string): Topic | Failure {
     return this.#storage.transactionSync(() => {
       const topic = this.#topics.byName(name);
       if (isFailure(topic)) return topic;
@@ -114,6 +126,22 @@ export class Controller extends DurableObject<Env> implements ControllerRpc {
       this.#setAlarm();
       return topic;
     });
+  }
+
+  /**
+   * Once this returns, nothing that is appended to the deleted topic is acknowledged any more: its partitions refuse, or
+   * no Worker still believes that it exists.
+   */
+  async #lastAppend(topic: Topic): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const forgotten = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, METADATA_CACHE_MS);
+    });
+    const heard = this.#housekeeping
+      .retireAll(topic, this.#clock.now() + METADATA_CACHE_MS)
+      .then((all) => (all ? undefined : forgotten));
+    await Promise.race([heard, forgotten]);
+    clearTimeout(timer);
   }
 
   async openPartition(identity: PartitionIdentity): Promise<Topic | Failure> {

@@ -1,6 +1,7 @@
 import { isFailure } from "../../src/model/errors.ts";
 import type { PartitionIdentity, TopicId } from "../../src/model/ids.ts";
 import {
+  RETIRE_CONCURRENCY,
   WALK_BACKOFF_MS_MAX,
   WALK_BACKOFF_MS_MIN,
   WALK_CONCURRENCY,
@@ -18,6 +19,8 @@ import { type Walk, Walks } from "./walks.ts";
 /** The calls that the Controller makes to partitions. Each may fail or never have arrived; all can be repeated. */
 export interface PartitionCalls {
   configure(address: PartitionAddress, topicVersion: number): Promise<void>;
+  /** The partition acknowledges nothing more. */
+  retire(address: PartitionAddress): Promise<void>;
   /** True when nothing is left. */
   destroy(address: PartitionAddress): Promise<boolean>;
 }
@@ -66,6 +69,25 @@ export class Housekeeping {
     );
     // Whatever they know, all of them are to be visited.
     this.#walks.begin(topic.id, "destroy", Number.MAX_SAFE_INTEGER);
+  }
+
+  /** Tells the opened partitions of a topic that was just deleted, until `untilMs`. True if all have heard. */
+  async retireAll(topic: Topic, untilMs: number): Promise<boolean> {
+    let heard = true;
+    for (let after = BEFORE_THE_FIRST; ; ) {
+      const targets = this.#opened.behind(topic.id, Number.MAX_SAFE_INTEGER, after, RETIRE_CONCURRENCY);
+      const last = targets.at(-1);
+      if (last === undefined) return heard;
+      if (this.#clock.now() >= untilMs) return false;
+      await eachOf(targets, RETIRE_CONCURRENCY, async (identity) => {
+        const address = placedPartitionAddress(identity, topic.configs);
+        await this.#partitions.retire(address).catch((error) => {
+          console.warn(`could not retire ${address.name}, it will be removed all the same:`, error);
+          heard = false;
+        });
+      });
+      after = last;
+    }
   }
 
   /** When there is something to do, in ms, or undefined if there is nothing. */

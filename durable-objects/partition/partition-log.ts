@@ -129,9 +129,13 @@ export class PartitionLog extends DurableObject<Env> implements PartitionRpc {
     return this.#leader.refreshTopic(topicVersion);
   }
 
-  async destroy(): Promise<boolean> {
+  async retire(): Promise<void> {
     this.#leader.retire();
     this.#subscribers.closeAll(failure("UNKNOWN_TOPIC_ID", "the topic has been deleted"));
+  }
+
+  async destroy(): Promise<boolean> {
+    await this.retire();
     try {
       await this.#alarmRun;
       await deleteObjects(this.env.SEGMENTS, partitionObjectPrefix(this.#leader.identity));

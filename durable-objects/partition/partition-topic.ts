@@ -7,6 +7,8 @@ import { type TopicConfigs, topicConfigs } from "../../src/model/topic-configs.t
 import type { LogStore } from "./log-store.ts";
 
 const TOPIC = "topic";
+/** Set when the topic is deleted; it goes with all else, but that may take more than one try. */
+const IS_GONE = "is_gone";
 /** The object's own name, for a platform event that does not tell it. */
 export const IDENTITY = "identity";
 
@@ -56,7 +58,9 @@ export class PartitionTopic {
     return this.#isGone ? failure("UNKNOWN_TOPIC_ID", "the topic has been deleted") : undefined;
   }
 
+  /** Also for those who come after this object: until its storage is removed it could come back to life. */
   retire(): void {
+    if (this.isOpen && !this.#isGone) this.#store.setSetting(IS_GONE, "true");
     this.#isGone = true;
   }
 
@@ -66,6 +70,7 @@ export class PartitionTopic {
     if (stored === undefined) throw new Error("the log has tables but no topic");
     this.#topic = parseTopic(stored);
     this.#configs = topicConfigs(this.#topic.configs);
+    this.#isGone = this.#store.setting(IS_GONE) !== undefined;
   }
 
   /**
@@ -108,8 +113,8 @@ export class PartitionTopic {
 
   async #ask(): Promise<void> {
     const topic = await this.#source.topicById(this.#identity.topicId);
-    if (isFailure(topic)) this.#isGone ||= topic.error === "UNKNOWN_TOPIC_ID";
-    else this.#learn(topic);
+    if (!isFailure(topic)) this.#learn(topic);
+    else if (topic.error === "UNKNOWN_TOPIC_ID") this.retire();
   }
 
   #refreshed(version: number): void {

@@ -163,6 +163,8 @@ export interface PartitionRpc extends LeaderRpc {
   session(): LeaderRpc;
   /** The Controller's: the topic changed. */
   configure(topicVersion: number): Promise<void>;
-  /** The Controller's: the topic is deleted. Removes R2 objects and storage; true when nothing is left, else call again. */
+  /** The Controller's: the topic is deleted. Refuses everything from now on. */
+  retire(): Promise<void>;
+  /** The Controller's: the topic is deleted. Refuses everything and removes R2 objects and storage; true when nothing is left, else call again. */
   destroy(): Promise<boolean>;
 }

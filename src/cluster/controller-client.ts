@@ -35,16 +35,16 @@ export class ControllerClient implements ControllerRpc {
   }
 
   async createTopic(request: CreateTopicRequest): Promise<Topic | Failure> {
-    const topic = await this.#call("write", (controller) => controller.createTopic(request));
+    const topic = this.#call("write", (controller) => controller.createTopic(request));
     return request.validateOnly === true ? topic : this.#learned(topic);
   }
 
   async topic(name: string): Promise<Topic | Failure> {
-    return this.#learned(await this.#call("read", (controller) => controller.topic(name)));
+    return this.#learned(this.#call("read", (controller) => controller.topic(name)));
   }
 
   async topicById(id: TopicId): Promise<Topic | Failure> {
-    return this.#learned(await this.#call("read", (controller) => controller.topicById(id)));
+    return this.#learned(this.#call("read", (controller) => controller.topicById(id)));
   }
 
   async listTopics(request: ListTopicsRequest): Promise<Topic[]> {
@@ -56,16 +56,14 @@ export class ControllerClient implements ControllerRpc {
     changes: ConfigChanges,
     validateOnly = false,
   ): Promise<Topic | Failure> {
-    const topic = await this.#call("write", (controller) =>
+    const topic = this.#call("write", (controller) =>
       controller.alterTopicConfigs(name, changes, validateOnly),
     );
     return validateOnly ? topic : this.#learned(topic);
   }
 
   async createPartitions(name: string, total: number, validateOnly = false): Promise<Topic | Failure> {
-    const topic = await this.#call("write", (controller) =>
-      controller.createPartitions(name, total, validateOnly),
-    );
+    const topic = this.#call("write", (controller) => controller.createPartitions(name, total, validateOnly));
     return validateOnly ? topic : this.#learned(topic);
   }
 
@@ -130,8 +128,10 @@ export class ControllerClient implements ControllerRpc {
     return callObject("the Controller", kind, () => method(this.#namespace.get(id)));
   }
 
-  #learned(topic: Topic | Failure): Topic | Failure {
-    if (!isFailure(topic)) this.#cache.learn(topic);
+  async #learned(asked: Promise<Topic | Failure>): Promise<Topic | Failure> {
+    const askedAtMs = Date.now();
+    const topic = await asked;
+    if (!isFailure(topic)) this.#cache.learn(topic, askedAtMs);
     return topic;
   }
 }

@@ -23,14 +23,17 @@ export class TopicCache {
     return entry !== undefined && this.#now() < entry.untilMs ? entry.topic : undefined;
   }
 
-  /** Answers may overtake one another: an older version never replaces a newer one. */
-  learn(topic: Topic): void {
+  /**
+   * Answers may overtake one another: an older version never replaces a newer one. `asOfMs`, when it was asked for, is
+   * when it was true at the latest: whoever deletes a topic counts on it being believed no longer than METADATA_CACHE_MS.
+   */
+  learn(topic: Topic, asOfMs: number = this.#now()): void {
     const known = this.byId(topic.id);
     if (known !== undefined && known.version > topic.version) return;
     const before = this.byName(topic.name);
     if (before !== undefined) this.forget(before.id);
     this.forget(topic.id);
-    this.#byId.set(topic.id, { topic, untilMs: this.#now() + METADATA_CACHE_MS });
+    this.#byId.set(topic.id, { topic, untilMs: asOfMs + METADATA_CACHE_MS });
     this.#idOfName.set(topic.name, topic.id);
     if (this.#byId.size <= METADATA_CACHE_TOPICS_MAX) return;
     const [oldest] = this.#byId.keys();

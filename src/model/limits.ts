@@ -112,6 +112,8 @@ export const OPENED_PARTITIONS_PER_LIST_MAX = 10_000;
 /** Partitions that one step of a walk takes on, and how many of them at a time. */
 export const WALK_STEP_PARTITIONS = 64;
 export const WALK_CONCURRENCY = 16;
+/** Partitions that are told at a time that their topic has been deleted. */
+export const RETIRE_CONCURRENCY = 64;
 /** How long one alarm walks before it yields to the next. */
 export const WALK_RUN_MS_MAX = 20 * SECOND_MS;
 /** A partition that has not answered by then has failed, for this time round. */

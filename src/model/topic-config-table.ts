@@ -224,7 +224,8 @@ export const TOPIC_CONFIGS: readonly TopicConfigDefinition[] = [
     name: "remote.storage.enable",
     type: "boolean",
     default: "true",
-    documentation: "Tier sealed segments to R2 (Kafka's own default is false); without it a partition holds at most 8 GiB.",
+    documentation:
+      "Tier sealed segments to R2 (Kafka's own default is false); without it a partition holds at most 8 GiB.",
   },
   {
     name: "retention.bytes",

@@ -5,7 +5,7 @@ import { OpenedPartitions } from "../../durable-objects/controller/opened-partit
 import { createTables } from "../../durable-objects/controller/storage.ts";
 import { Topics } from "../../durable-objects/controller/topics.ts";
 import { unwrap } from "../../src/model/errors.ts";
-import { WALK_BACKOFF_MS_MAX, WALK_CONCURRENCY } from "../../src/model/limits.ts";
+import { RETIRE_CONCURRENCY, WALK_BACKOFF_MS_MAX, WALK_CONCURRENCY } from "../../src/model/limits.ts";
 import type { PartitionAddress } from "../../src/model/partition-address.ts";
 import type { Topic } from "../../src/model/topic.ts";
 import { nodeStorage } from "./node-storage.ts";
@@ -42,6 +42,10 @@ class Simulation {
     this.housekeeping = new Housekeeping(this.storage, this.#clock, this.topics, this.opened, {
       configure: async (address, version) => {
         const answer = await this.#answered(`configure ${version}`, address);
+        if (answer !== "done") throw new Error(answer);
+      },
+      retire: async (address) => {
+        const answer = await this.#answered("retire", address);
         if (answer !== "done") throw new Error(answer);
       },
       destroy: async (address) => {
@@ -107,6 +111,29 @@ describe("walking over a topic's opened partitions", () => {
     expect(simulation.mostAtOnce).toBe(WALK_CONCURRENCY);
     expect(simulation.opened.any(topic.id)).toBe(false);
     expect(simulation.storage.exec("SELECT * FROM deleted_topics")).toEqual([]);
+  });
+
+  test("is preceded by telling every one of them that its topic is deleted", async () => {
+    const simulation = new Simulation();
+    const topic = simulation.topic("t", 150);
+    simulation.delete(topic);
+    expect(await simulation.housekeeping.retireAll(topic, simulation.nowMs + 1)).toBe(true);
+    expect(simulation.calls.toSorted()).toEqual(names(topic, 150, "retire").toSorted());
+    expect(simulation.mostAtOnce).toBe(RETIRE_CONCURRENCY);
+  });
+
+  test("is not, as far as anyone may count on it, where one could not be told or time ran out", async () => {
+    const simulation = new Simulation();
+    const topic = simulation.topic("t", 150);
+    simulation.answer = (_, call) => (call === 70 ? "exception" : "done");
+    expect(await simulation.housekeeping.retireAll(topic, simulation.nowMs + 1)).toBe(false);
+    expect(simulation.calls).toHaveLength(150);
+    simulation.answer = () => {
+      simulation.nowMs += 1;
+      return "done";
+    };
+    expect(await simulation.housekeeping.retireAll(topic, simulation.nowMs + 10)).toBe(false);
+    expect(simulation.calls).toHaveLength(150 + RETIRE_CONCURRENCY);
   });
 
   test("tells only those that do not know the version yet", async () => {

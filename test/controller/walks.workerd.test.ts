@@ -69,6 +69,32 @@ describe("a deleted topic", () => {
     expect(await readAll(cluster, recreated)).toEqual(["new"]);
   });
 
+  test("takes no record from the moment on at which its deletion is answered, whoever still believes in it", async () => {
+    const partitions = 70;
+    const topic = await createTopic({}, partitions);
+    const every = Array.from({ length: partitions }, (_, partition) => partition);
+    const append = (partition: number) =>
+      leaderStub(topic, partition).append({ topicVersion: topic.version, batch: batchOf(["a"]) });
+    for (const appended of await Promise.all(every.map(append))) ok(appended);
+    ok(await controllerStub().deleteTopic(topic.name));
+    for (const appended of await Promise.all(every.map(append))) {
+      expect(refused(appended).error).toBe("UNKNOWN_TOPIC_ID");
+    }
+  });
+
+  test("takes none either where a partition is lost before it could be removed", async () => {
+    const topic = await createTopic();
+    const append = { topicVersion: topic.version, batch: batchOf(["a"]) };
+    ok(await leaderStub(topic).append(append));
+    await leaderStub(topic).retire();
+    await evictDurableObject(leaderStub(topic));
+    expect(refused(await leaderStub(topic).append({ ...append, batch: batchOf(["b"]) })).error).toBe(
+      "UNKNOWN_TOPIC_ID",
+    );
+    expect(await leaderStub(topic).destroy()).toBe(true);
+    expect(await tables(topic)).toBe(0);
+  });
+
   test("is removed also when the Controller is evicted right after the answer", async () => {
     const cluster = new Cluster(env);
     const topic = await createTopic({}, 20);
