@@ -5,17 +5,13 @@ import { consumerAssignment, consumerSubscription } from "../../src/kafka/messag
 import { WireReader } from "../../src/kafka/wire-reader.ts";
 import { WireWriter } from "../../src/kafka/wire-writer.ts";
 import { concatBytes } from "../../src/model/bytes.ts";
+import type { NamedPartitions } from "./rpc.ts";
 
 /** The protocol type of consumers: of others the coordinator understands nothing. */
 export const CONSUMER_PROTOCOL_TYPE = "consumer";
 
 const VERSION_BYTES = 2;
 const LATEST_VERSION = 3;
-
-export interface NamedPartitions {
-  readonly topic: string;
-  readonly partitions: readonly number[];
-}
 
 export interface Subscription {
   readonly version: number;

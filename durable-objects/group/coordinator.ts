@@ -43,6 +43,8 @@ import {
   type LeavingMember,
   type LeftMember,
   type NamedTopicPartitions,
+  type OffsetsPage,
+  type OffsetsPageRequest,
   type SyncedGroup,
   type SyncGroupRequest,
 } from "./rpc.ts";
@@ -258,10 +260,10 @@ export class Coordinator implements GroupRpc {
   // ── describing, deleting ───────────────────────────────────────────────────────────────────────────────────────────
 
   async summary(): Promise<GroupSummary | Failure> {
-    const description = await this.describe();
-    if (isFailure(description)) return description;
-    const { type, state, protocolType } = description;
-    return { type, state, protocolType };
+    const problem = this.#idProblem();
+    if (problem !== undefined) return problem;
+    this.#store.confirmUniqueness();
+    return this.#group?.summary() ?? this.#noGroup("GROUP_ID_NOT_FOUND");
   }
 
   async describe(): Promise<GroupDescription | Failure> {
@@ -330,6 +332,16 @@ export class Coordinator implements GroupRpc {
     this.#store.confirmUniqueness();
     if (request.topics === null) await this.#forgetDeletedTopics();
     return this.#group?.fetchProblem(request) ?? this.#offsets.fetch(request.topics);
+  }
+
+  async offsetsPage({ after, limit }: OffsetsPageRequest): Promise<OffsetsPage | Failure> {
+    const problem = this.#idProblem();
+    if (problem !== undefined) return problem;
+    this.#commits.flush();
+    this.#store.confirmUniqueness();
+    if (this.#group !== undefined && after === undefined) await this.#forgetDeletedTopics();
+    if (this.#group === undefined) return this.#noGroup("GROUP_ID_NOT_FOUND");
+    return { ...this.#group.summary(), ...this.#offsets.page(after, limit) };
   }
 
   async deleteOffsets(topics: readonly NamedTopicPartitions[]): Promise<DeletedPartition[] | Failure> {

@@ -33,6 +33,8 @@ import type {
   LeavingMember,
   LeftMember,
   NamedTopicPartitions,
+  OffsetsPage,
+  OffsetsPageRequest,
   SyncedGroup,
   SyncGroupRequest,
 } from "./rpc.ts";
@@ -107,6 +109,10 @@ export class GroupCoordinator extends DurableObject<Env> implements GroupRpc {
 
   fetchOffsets(request: FetchOffsetsRequest): Promise<CommittedOffset[] | Failure> {
     return this.#coordinator.fetchOffsets(request);
+  }
+
+  offsetsPage(request: OffsetsPageRequest): Promise<OffsetsPage | Failure> {
+    return this.#coordinator.offsetsPage(request);
   }
 
   deleteOffsets(topics: readonly NamedTopicPartitions[]): Promise<DeletedPartition[] | Failure> {

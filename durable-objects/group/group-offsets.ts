@@ -1,6 +1,11 @@
 import type { Failure } from "../../src/model/errors.ts";
 import type { TopicId } from "../../src/model/ids.ts";
-import { OFFSET_MAX, OFFSET_METADATA_CHARACTERS_MAX, OFFSETS_PER_GROUP_MAX } from "../../src/model/limits.ts";
+import {
+  GROUP_OFFSETS_PER_PAGE_MAX,
+  OFFSET_MAX,
+  OFFSET_METADATA_CHARACTERS_MAX,
+  OFFSETS_PER_GROUP_MAX,
+} from "../../src/model/limits.ts";
 import type { LogStorage } from "../partition/storage.ts";
 import { type ExpiryRule, Offsets } from "./offsets.ts";
 import type {
@@ -9,7 +14,9 @@ import type {
   CommittedPartition,
   DeletedPartition,
   NamedTopicPartitions,
+  OffsetsPage,
   OffsetToCommit,
+  PartitionOfTopic,
   TopicPartitions,
 } from "./rpc.ts";
 import type { GroupContext } from "./settings.ts";
@@ -65,6 +72,12 @@ export class GroupOffsets {
   /** null: all. */
   fetch(topics: readonly TopicPartitions[] | null): CommittedOffset[] {
     return this.#offsets.fetch(topics);
+  }
+
+  page(after: PartitionOfTopic | undefined, limit: number): Pick<OffsetsPage, "offsets" | "isLast"> {
+    const most = Math.max(1, Math.min(Math.floor(limit), GROUP_OFFSETS_PER_PAGE_MAX));
+    const offsets = this.#offsets.after(after, most + 1);
+    return { offsets: offsets.slice(0, most), isLast: offsets.length <= most };
   }
 
   delete(group: OffsetRules, topics: readonly NamedTopicPartitions[]): DeletedPartition[] {

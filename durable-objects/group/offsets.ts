@@ -2,7 +2,7 @@
 
 import type { TopicId } from "../../src/model/ids.ts";
 import { integer, type LogStorage, type SqlRow, type SqlValue, text } from "../partition/storage.ts";
-import type { CommittedOffset, OffsetToCommit, TopicPartitions } from "./rpc.ts";
+import type { CommittedOffset, OffsetToCommit, PartitionOfTopic, TopicPartitions } from "./rpc.ts";
 
 /** When offsets expire that have no time of their own. */
 export interface ExpiryRule {
@@ -51,6 +51,26 @@ export class Offsets {
         ),
       ),
     );
+  }
+
+  /** By topic name and partition, a topic at a time, so that a page reads no more rows than it has. */
+  after(last: PartitionOfTopic | undefined, limit: number): CommittedOffset[] {
+    const topics = this.topics()
+      .filter(({ topic }) => last === undefined || topic >= last.topic)
+      .sort((a, b) => compareText(a.topic, b.topic) || compareText(a.topicId, b.topicId));
+    const found: CommittedOffset[] = [];
+    for (const { topicId, topic } of topics) {
+      if (found.length === limit) break;
+      const rows = this.#exec(
+        `SELECT * FROM offsets JOIN topics USING (topic_id)
+         WHERE topic_id = ? AND partition > ? ORDER BY partition LIMIT ?`,
+        topicId,
+        topic === last?.topic ? last.partition : -1,
+        limit - found.length,
+      );
+      found.push(...rows.map(committedOffsetOf));
+    }
+    return found;
   }
 
   count(): number {
@@ -116,6 +136,11 @@ export class Offsets {
   #exec(query: string, ...bindings: SqlValue[]): SqlRow[] {
     return this.#storage.exec(query, ...bindings);
   }
+}
+
+function compareText(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
 }
 
 function committedOffsetOf(row: SqlRow): CommittedOffset {

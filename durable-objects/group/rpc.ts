@@ -153,11 +153,20 @@ export interface ConsumerGroupHeartbeatAnswer {
 
 // ── describing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-export interface GroupSummary {
+export interface GroupKind {
   readonly type: GroupType;
   readonly state: GroupState;
   /** Empty of a group that only holds offsets. */
   readonly protocolType: string;
+}
+
+export interface GroupSummary extends GroupKind {
+  readonly memberCount: number;
+}
+
+export interface NamedPartitions {
+  readonly topic: string;
+  readonly partitions: readonly number[];
 }
 
 export interface ClassicMemberDescription extends Caller {
@@ -166,18 +175,18 @@ export interface ClassicMemberDescription extends Caller {
   /** Both empty unless the group is Stable. */
   readonly metadata: Uint8Array;
   readonly assignment: Uint8Array;
+  /** What a consumer's assignment says; empty where it is none. */
+  readonly partitions: readonly NamedPartitions[];
 }
 
-export interface ClassicGroupDescription extends GroupSummary {
+export interface ClassicGroupDescription extends GroupKind {
   readonly type: "classic";
   readonly generation: number;
   readonly protocolName: string;
   readonly members: readonly ClassicMemberDescription[];
 }
 
-export interface NamedTopicPartitions extends TopicPartitions {
-  readonly topic: string;
-}
+export interface NamedTopicPartitions extends TopicPartitions, NamedPartitions {}
 
 export interface ConsumerMemberDescription extends Caller {
   readonly memberId: string;
@@ -192,7 +201,7 @@ export interface ConsumerMemberDescription extends Caller {
   readonly type: GroupType;
 }
 
-export interface ConsumerGroupDescription extends GroupSummary {
+export interface ConsumerGroupDescription extends GroupKind {
   readonly type: "consumer";
   readonly groupEpoch: number;
   readonly assignmentEpoch: number;
@@ -248,6 +257,24 @@ export interface CommittedOffset extends OffsetToCommit {
   readonly committedAtMs: number;
 }
 
+export interface PartitionOfTopic {
+  readonly topic: string;
+  readonly partition: number;
+}
+
+export interface OffsetsPageRequest {
+  /** Only what sorts after it; absent: from the first. */
+  readonly after?: PartitionOfTopic;
+  /** At most GROUP_OFFSETS_PER_PAGE_MAX. */
+  readonly limit: number;
+}
+
+/** Some of a group's offsets, by topic name and partition. */
+export interface OffsetsPage extends GroupSummary {
+  readonly offsets: readonly CommittedOffset[];
+  readonly isLast: boolean;
+}
+
 export interface DeletedPartition {
   readonly topicId: TopicId;
   readonly partition: number;
@@ -274,6 +301,8 @@ export interface GroupRpc {
   commitOffsets(request: CommitOffsetsRequest): Promise<CommittedPartition[] | Failure>;
   /** Only what is there: an unknown group has none. */
   fetchOffsets(request: FetchOffsetsRequest): Promise<CommittedOffset[] | Failure>;
+  /** GROUP_ID_NOT_FOUND. Who begins at the first page no longer finds the offsets of topics that are deleted. */
+  offsetsPage(request: OffsetsPageRequest): Promise<OffsetsPage | Failure>;
   /** GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP; GROUP_SUBSCRIBED_TO_TOPIC for the partitions of such a topic. */
   deleteOffsets(topics: readonly NamedTopicPartitions[]): Promise<DeletedPartition[] | Failure>;
   /** GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP. null: nothing is left. */

@@ -15,6 +15,7 @@ import {
 import { type Failure, failure, isFailure } from "../../src/model/errors.ts";
 import type { PartitionIdentity } from "../../src/model/ids.ts";
 import {
+  LAG_POSITIONS_PER_CALL_MAX,
   LOCAL_BYTES_MAX,
   OFFSET_MAX,
   PENDING_APPEND_BYTES_MAX,
@@ -37,6 +38,8 @@ import {
   EARLIEST_TIMESTAMP,
   LATEST_TIERED_TIMESTAMP,
   LATEST_TIMESTAMP,
+  type LagAnswer,
+  type LagRequest,
   type ListOffsetsRequest,
   type ListOffsetsResult,
   type LogBounds,
@@ -336,6 +339,19 @@ export class PartitionLeader {
       earliestLocalOffset: this.log.earliestLocalOffset(),
       subscribers: 0,
     };
+  }
+
+  async lag(request: LagRequest): Promise<LagAnswer | Failure> {
+    const refused = await this.#prepareRead(request);
+    if (refused !== undefined) return refused;
+    const { positions } = request;
+    if (positions.length > LAG_POSITIONS_PER_CALL_MAX) {
+      return failure(
+        "INVALID_REQUEST",
+        `${positions.length} positions; at most ${LAG_POSITIONS_PER_CALL_MAX} are answered at once`,
+      );
+    }
+    return { ...this.bounds(), oldestUnread: positions.map((position) => this.log.timeAt(position)) };
   }
 
   async activeProducers(request: PartitionRequest): Promise<ActiveProducer[] | Failure> {

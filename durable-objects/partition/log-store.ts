@@ -383,6 +383,16 @@ export class LogStore {
     ).map((row) => ({ baseOffset: integer(row, "base_offset"), headers: blob(row, "headers") }));
   }
 
+  /** Batch headers of the group that contains an offset. */
+  headersOf(segment: SegmentRow, offset: number): Uint8Array {
+    const [row] = this.#exec(
+      `SELECT headers FROM ${tableName(segment)} WHERE base_offset <= ? ORDER BY base_offset DESC LIMIT 1`,
+      offset,
+    );
+    if (row === undefined) throw new Error(`segment ${segment.baseOffset} does not contain offset ${offset}`);
+    return blob(row, "headers");
+  }
+
   /** The first group that reaches beyond an offset and at whose end the segment's largest timestamp is at least this. */
   groupOfTimestamp(
     segment: SegmentRow,

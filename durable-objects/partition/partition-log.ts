@@ -19,6 +19,8 @@ import type {
   AppendResult,
   DeleteRecordsRequest,
   DeleteRecordsResult,
+  LagAnswer,
+  LagRequest,
   ListOffsetsRequest,
   ListOffsetsResult,
   OffsetForLeaderEpochRequest,
@@ -95,6 +97,10 @@ export class PartitionLog extends DurableObject<Env> implements PartitionRpc {
   async describe(request: PartitionRequest): Promise<PartitionDescription | Failure> {
     const description = await this.#leader.describe(request);
     return isFailure(description) ? description : { ...description, subscribers: this.#subscribers.count() };
+  }
+
+  lag(request: LagRequest): Promise<LagAnswer | Failure> {
+    return this.#leader.lag(request);
   }
 
   activeProducers(request: PartitionRequest): Promise<ActiveProducer[] | Failure> {

@@ -6,6 +6,8 @@ import type {
   AppendResult,
   DeleteRecordsRequest,
   DeleteRecordsResult,
+  LagAnswer,
+  LagRequest,
   LeaderRpc,
   ListOffsetsRequest,
   ListOffsetsResult,
@@ -51,6 +53,10 @@ export class PartitionSession extends RpcTarget implements LeaderRpc {
 
   describe(request: PartitionRequest): Promise<PartitionDescription | Failure> {
     return this.#leader.describe(request);
+  }
+
+  lag(request: LagRequest): Promise<LagAnswer | Failure> {
+    return this.#leader.lag(request);
   }
 
   activeProducers(request: PartitionRequest): Promise<ActiveProducer[] | Failure> {

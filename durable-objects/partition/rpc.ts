@@ -137,6 +137,22 @@ export interface PartitionDescription extends LogBounds {
   readonly earliestLocalOffset: number;
 }
 
+export interface LagRequest extends PartitionRequest {
+  /** Of what is to be read next, each by another reader; at most LAG_POSITIONS_PER_CALL_MAX. */
+  readonly positions: readonly number[];
+}
+
+/**
+ * When what a reader has not read began: the time (ms) of the batch that holds its first record, -1 where that has none;
+ * or where in R2 that batch is; null: all is read.
+ */
+export type OldestUnread = number | RemoteRange | null;
+
+export interface LagAnswer extends LogBounds {
+  /** One per position, in order. */
+  readonly oldestUnread: readonly OldestUnread[];
+}
+
 export interface ActiveProducer {
   readonly producerId: number;
   readonly producerEpoch: number;
@@ -154,6 +170,8 @@ export interface LeaderRpc {
   deleteRecords(request: DeleteRecordsRequest): Promise<DeleteRecordsResult | Failure>;
   offsetForLeaderEpoch(request: OffsetForLeaderEpochRequest): Promise<OffsetForLeaderEpochResult | Failure>;
   describe(request: PartitionRequest): Promise<PartitionDescription | Failure>;
+  /** INVALID_REQUEST: too many positions. */
+  lag(request: LagRequest): Promise<LagAnswer | Failure>;
   activeProducers(request: PartitionRequest): Promise<ActiveProducer[] | Failure>;
 }
 

@@ -3,7 +3,13 @@
  * and bytes; what producers and topics may do is the leader's business.
  */
 
-import { BATCH_HEADER_BYTES, batchHeaders, readBatchHeader, sliceFrom } from "../../src/log/batch-header.ts";
+import {
+  BATCH_HEADER_BYTES,
+  batchHeaders,
+  batchTime,
+  readBatchHeader,
+  sliceFrom,
+} from "../../src/log/batch-header.ts";
 import { concatBytes, releaseBytes } from "../../src/model/bytes.ts";
 import type { PartitionIdentity } from "../../src/model/ids.ts";
 import { COMMIT_GROUP_BYTES_MAX, READ_BYTES_MAX, SEGMENT_OFFSETS_MAX } from "../../src/model/limits.ts";
@@ -190,6 +196,23 @@ export class SegmentedLog {
     const batches = gatherBatches(groups, offset, bytesMax);
     for (const group of groups) releaseBytes(group);
     return batches;
+  }
+
+  /** The time of the batch that holds the first record at or after `offset`, or where in R2 it is; null at the log end. */
+  timeAt(offset: number): number | RemoteRange | null {
+    const first = Math.max(offset, this.#logStartOffset);
+    if (first >= this.logEndOffset) return null;
+    const active = this.#requireActive();
+    const segment = first >= active.baseOffset ? active : this.#store.segmentOf(first);
+    if (segment === undefined) throw new Error(`no segment contains offset ${first}`);
+    if (segment.state === SegmentState.remote) {
+      const index = new SegmentIndex(this.#store.segmentIndex(segment), segment);
+      return { ...this.#objectOf(segment), ...index.spanOfOffset(first, 0), offset: first };
+    }
+    for (const { header } of headersIn(this.#store.headersOf(segment, first))) {
+      if (header.lastOffset >= first) return batchTime(header);
+    }
+    throw new Error(`no batch contains offset ${first}`);
   }
 
   /**

@@ -15,12 +15,15 @@ import { type Failure, isFailure } from "../model/errors.ts";
 import { noSuchPartition, placementOf, type Topic } from "../model/topic.ts";
 import { readRange } from "../tier/read-range.ts";
 import { ControllerClient } from "./controller-client.ts";
+import { GroupClient } from "./group-client.ts";
 import { type ListedOffset, listOffset } from "./list-offset.ts";
 import { LogEndWatch } from "./log-end-watch.ts";
 import { askTwice, missing } from "./missing-segment.ts";
+import { type PartitionLag, partitionLag } from "./partition-lag.ts";
 import { PartitionSessions } from "./partition-sessions.ts";
 import { type PartitionStub, PartitionStubs } from "./partition-stubs.ts";
 import { ProducerIds } from "./producer-ids.ts";
+import { RecordTimes } from "./record-times.ts";
 import { RemoteReads } from "./remote-reads.ts";
 import { callObject } from "./stub-errors.ts";
 import { TopicCache } from "./topic-cache.ts";
@@ -52,6 +55,7 @@ const STALE_METADATA = new Set(["UNKNOWN_TOPIC_ID", "NOT_LEADER_OR_FOLLOWER"]);
 const topicCache = new TopicCache();
 const producerIds = new ProducerIds();
 const remoteReads = new RemoteReads();
+const recordTimes = new RecordTimes();
 
 /**
  * Finds the way to partitions for every front end; made once per request or connection. It refuses what it can tell
@@ -131,6 +135,11 @@ export class Cluster {
   /** The stub of the partition's leader, the same one for every call until {@link dropPartition}. */
   partition(topic: Topic, partition: number): PartitionStub {
     return this.#stubs.of(topic, partition);
+  }
+
+  /** The coordinator of a group. */
+  group(groupId: string): GroupClient {
+    return new GroupClient(this.#env.GROUP, groupId);
   }
 
   /** For those who call {@link partition} themselves: an exception breaks a stub for good. */
@@ -231,6 +240,25 @@ export class Cluster {
   describePartition(reference: TopicReference, partition: number): Promise<PartitionDescription | Failure> {
     return this.#routeByReference(reference, partition, (topic) =>
       this.#call("read", topic, partition, (leader) => leader.describe({ topicVersion: topic.version })),
+    );
+  }
+
+  /** `positions`: offsets that readers read next, at most LAG_POSITIONS_PER_CALL_MAX. */
+  lag(
+    reference: TopicReference,
+    partition: number,
+    positions: readonly number[],
+  ): Promise<PartitionLag | Failure> {
+    return this.#routeByReference(reference, partition, (topic) =>
+      partitionLag({
+        ask: () =>
+          this.#call("read", topic, partition, (leader) =>
+            leader.lag({ topicVersion: topic.version, positions }),
+          ),
+        bucket: this.#env.SEGMENTS,
+        times: recordTimes,
+        run: (read) => remoteReads.run(0, read),
+      }),
     );
   }
 

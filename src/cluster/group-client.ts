@@ -15,6 +15,8 @@ import type {
   LeavingMember,
   LeftMember,
   NamedTopicPartitions,
+  OffsetsPage,
+  OffsetsPageRequest,
   SyncedGroup,
   SyncGroupRequest,
 } from "../../durable-objects/group/rpc.ts";
@@ -77,6 +79,10 @@ export class GroupClient implements GroupRpc {
 
   fetchOffsets(request: FetchOffsetsRequest): Promise<CommittedOffset[] | Failure> {
     return this.#call("read", (group) => group.fetchOffsets(request));
+  }
+
+  offsetsPage(request: OffsetsPageRequest): Promise<OffsetsPage | Failure> {
+    return this.#call("read", (group) => group.offsetsPage(request));
   }
 
   deleteOffsets(topics: readonly NamedTopicPartitions[]): Promise<DeletedPartition[] | Failure> {

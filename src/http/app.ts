@@ -12,6 +12,8 @@ import { type HttpEnv, newRoutes } from "./context.ts";
 import { countRequests } from "./counters.ts";
 import { deleteRecordsRoutes } from "./delete-records.ts";
 import { answerError, errorResponse } from "./errors.ts";
+import { groupOffsetRoutes } from "./group-offsets.ts";
+import { groupRoutes } from "./groups.ts";
 import { healthRoutes } from "./health.ts";
 import { kafkaRoutes } from "./kafka.ts";
 import { metricsRoutes } from "./metrics.ts";
@@ -43,6 +45,8 @@ export function createApp(): OpenAPIHono<HttpEnv> {
     offsetRoutes,
     producerRoutes,
     subscribeRoutes,
+    groupRoutes,
+    groupOffsetRoutes,
     ticketRoutes,
     kafkaRoutes,
   ]) {

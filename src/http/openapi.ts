@@ -25,9 +25,11 @@ export function addDocument(app: OpenAPIHono<HttpEnv>): void {
         },
         servers: [{ url: "/" }],
         security: [{ token: [] }],
-        tags: ["records", "subscriptions", "topics", "partitions", "cluster", "kafka"].map((name) => ({
-          name,
-        })),
+        tags: ["records", "subscriptions", "topics", "partitions", "groups", "cluster", "kafka"].map(
+          (name) => ({
+            name,
+          }),
+        ),
       }),
     );
     return c.body(document, 200, { "content-type": "application/json" });

@@ -1,4 +1,5 @@
 import type { LogBounds } from "../../durable-objects/partition/rpc.ts";
+import { mapAtOnce } from "../cluster/at-once.ts";
 import type { Cluster, TopicReference } from "../cluster/cluster.ts";
 import type { Failure } from "../model/errors.ts";
 import {
@@ -10,7 +11,6 @@ import {
 import type { Topic } from "../model/topic.ts";
 import { leaderNoticesRequest } from "../subscribe/leader-request.ts";
 import { parseDigits } from "../subscribe/position.ts";
-import { mapAtOnce } from "./at-once.ts";
 
 /** A partition at which a Fetch waits. */
 export interface Waiting {

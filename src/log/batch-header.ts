@@ -103,6 +103,12 @@ export function readBatchHeader(bytes: Uint8Array, position: number = 0): BatchH
   };
 }
 
+/** When the records of a batch were made, as far as its header tells: the time of the first one, in ms; -1: it has none. */
+export function batchTime(header: BatchHeader): number {
+  const isBaseTime = header.timestampType === "CreateTime" && !header.hasDeleteHorizon;
+  return isBaseTime ? header.baseTimestamp : header.maxTimestamp;
+}
+
 /**
  * Walks whole batches in `bytes[from, to)`.
  * @throws {EdgelogError} CORRUPT_MESSAGE at a batch that does not end before `to`.

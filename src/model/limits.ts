@@ -158,11 +158,25 @@ export const GROUP_TOPIC_REGEX_CHARACTERS_MAX = 1_000;
 export const OFFSET_METADATA_CHARACTERS_MAX = 4_096;
 /** Offsets that one group keeps. */
 export const OFFSETS_PER_GROUP_MAX = 200_000;
+/** Offsets that one answer of a coordinator holds; each may bring metadata along. */
+export const GROUP_OFFSETS_PER_PAGE_MAX = 1_000;
 /** Kafka's `offsets.retention.minutes` and `offsets.retention.check.interval.ms`. */
 export const OFFSETS_RETENTION_MS = 7 * 24 * 3_600 * SECOND_MS;
 export const OFFSETS_RETENTION_CHECK_MS = 600 * SECOND_MS;
 export const GROUPS_PER_LIST_MAX = 1_000;
+/** Groups that one request asks at the same time. */
+export const GROUPS_ASKED_AT_ONCE = 16;
 export const TOPICS_PER_LOOK_UP_MAX = 1_000;
+
+// ── lag ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+/** Readers' positions that one question to a leader holds. */
+export const LAG_POSITIONS_PER_CALL_MAX = 1_000;
+/** Leaders that one request asks at the same time. */
+export const LAG_LEADERS_AT_ONCE = 64;
+/** Times of records in R2 that an isolate remembers: a reader that stands still is not looked up again. */
+export const RECORD_TIMES_CACHED_MAX = 10_000;
+/** Partitions that one description of a group tells of. */
+export const GROUP_DESCRIBED_PARTITIONS_MAX = 1_000;
 
 // ── HTTP ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 /** A request's body, before and after gzip. */
@@ -170,6 +184,7 @@ export const HTTP_BODY_BYTES_MAX = 16 * MiB;
 export const HTTP_RECORDS_PER_REQUEST_MAX = 100_000;
 export const HTTP_JSON_DEPTH_MAX = 64;
 export const HTTP_LIST_PAGE_MAX = 1_000;
+export const HTTP_OFFSETS_PER_REQUEST_MAX = 10_000;
 export const TICKET_TTL_MS = 60 * SECOND_MS;
 /** Tickets issued and not yet redeemed or expired. */
 export const TICKETS_MAX = 10_000;

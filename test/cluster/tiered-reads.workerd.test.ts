@@ -49,6 +49,31 @@ describe("a log whose older part is in R2", () => {
     }
   });
 
+  test("tells since when a reader at any offset has unread records, also when it asks again", async () => {
+    const cluster = new Cluster(env);
+    const topic = await createTopic(TINY_SEGMENTS);
+    const start = Date.now() - 60_000;
+    await fillAndTier(topic, 12, start);
+    const positions = Array.from({ length: 13 }, (_, offset) => offset);
+    const oldestUnreadMs = [...positions.slice(0, 12).map((offset) => start + offset), null];
+    for (let asked = 0; asked < 2; asked++) {
+      expect(ok(await cluster.lag(topic, 0, positions))).toMatchObject({ highWatermark: 12, oldestUnreadMs });
+    }
+    await env.SEGMENTS.delete(await objectKeys(topic));
+    // What was looked up once is known.
+    expect(ok(await cluster.lag(topic, 0, [2]))).toMatchObject({ oldestUnreadMs: [start + 2] });
+  });
+
+  test("that R2 does not hand out still tells how many records are unread, but not since when", async () => {
+    const topic = await createTopic(TINY_SEGMENTS);
+    await fillAndTier(topic, 12);
+    const bucket = new Proxy(env.SEGMENTS, {
+      get: () => () => Promise.reject(new Error("R2 is down, by the test")),
+    });
+    const lag = await new Cluster({ ...env, SEGMENTS: bucket }).lag(topic, 0, [0, 12]);
+    expect(ok(lag)).toMatchObject({ highWatermark: 12, oldestUnreadMs: [null, null] });
+  });
+
   test("tells the offset of a time of what is kept, though deleted records of the same object are as young", async () => {
     const cluster = new Cluster(env);
     const topic = await createTopic({

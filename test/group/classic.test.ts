@@ -270,6 +270,7 @@ describe("leaving", () => {
       type: "classic",
       state: "Empty",
       protocolType: "consumer",
+      memberCount: 0,
     });
   });
 });

@@ -37,6 +37,7 @@ describe("offsets", () => {
       type: "classic",
       state: "Empty",
       protocolType: "",
+      memberCount: 0,
     });
     expect([...world.registered]).toEqual([GROUP_ID]);
   });
@@ -124,6 +125,33 @@ describe("offsets", () => {
     await Promise.all([first, second, left]);
     expect(ok(await second)[0]?.error).toBeNull();
     expect(await stored(world)).toEqual({ "topic-0": 2 });
+  });
+
+  test("are told page by page, by topic name and partition, each once", async () => {
+    const world = new GroupWorld();
+    const topics = { zebra: 3, apple: 2, mango: 4 };
+    for (const [topic, partitions] of Object.entries(topics)) {
+      const topicId = world.setTopic(topic, partitions);
+      const offsets = Array.from({ length: partitions }, (_, partition) => ({ topicId, topic, partition }));
+      ok(await commit(world, {}, ...offsets.reverse()));
+    }
+    const whole = ok(await world.ask((group) => group.offsetsPage({ limit: 100 })));
+    expect(whole).toMatchObject({ type: "classic", state: "Empty", memberCount: 0, isLast: true });
+    const names = whole.offsets.map(({ topic, partition }) => `${topic}-${partition}`);
+    expect(names).toEqual([...names].sort());
+    expect(names).toHaveLength(9);
+    for (let limit = 1; limit <= 9; limit++) {
+      const found: unknown[] = [];
+      for (let isLast = false; !isLast; ) {
+        const after = whole.offsets[found.length - 1];
+        const page = ok(
+          await world.ask((group) => group.offsetsPage({ limit, ...(after !== undefined && { after }) })),
+        );
+        found.push(...page.offsets);
+        isLast = page.isLast;
+      }
+      expect(found).toEqual(whole.offsets);
+    }
   });
 
   test("that were answered survive a kill; those that were not may be gone", async () => {

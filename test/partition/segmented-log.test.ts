@@ -99,6 +99,35 @@ describe("the segmented log", () => {
     );
   });
 
+  test("tells when the first record at or after any offset was made", () => {
+    const write = fc.record({ records: fc.integer({ min: 1, max: 4 }), timestamp: fc.nat(1_000) });
+    fc.assert(
+      fc.property(
+        fc.array(fc.array(write, { minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 12 }),
+        fc.nat(20),
+        (groups, deleted) => {
+          const storage = new SqliteStorage();
+          const configs = { ...topicConfigs({}), segmentBytes: 500 };
+          const log = newLog(storage, 0);
+          const times: number[] = [];
+          for (const group of groups) {
+            const batches = group.map(({ records, timestamp }) => {
+              const batch = batchAt(times.length, records, 20, timestamp);
+              times.push(...new Array<number>(records).fill(timestamp));
+              return batch;
+            });
+            storage.transactionSync(() => log.write(batches, configs, 0));
+          }
+          const logStart = Math.min(deleted, times.length);
+          log.setLogStart(logStart);
+          for (let offset = 0; offset <= times.length + 1; offset++) {
+            expect(log.timeAt(offset)).toBe(times[Math.max(offset, logStart)] ?? null);
+          }
+        },
+      ),
+    );
+  });
+
   test("finds the first batch at or after a time", () => {
     fc.assert(
       fc.property(

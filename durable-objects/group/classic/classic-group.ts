@@ -15,6 +15,7 @@ import { CONSUMER_PROTOCOL_TYPE } from "../consumer-protocol.ts";
 import type {
   ClassicGroupDescription,
   CommitOffsetsRequest,
+  GroupSummary,
   HeartbeatRequest,
   JoinGroupRequest,
   JoinGroupResult,
@@ -534,6 +535,10 @@ export class ClassicGroup {
 
   get offsetsExpireFrom(): number | "commit" | undefined {
     return this.#roster.offsetsExpireFrom;
+  }
+
+  summary(): GroupSummary {
+    return this.#roster.summary();
   }
 
   describe(): ClassicGroupDescription {

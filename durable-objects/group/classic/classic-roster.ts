@@ -4,9 +4,15 @@
 
 import { type ErrorName, type Failure, failure } from "../../../src/model/errors.ts";
 import { GROUP_METADATA_BYTES_MAX } from "../../../src/model/limits.ts";
-import { CONSUMER_PROTOCOL_TYPE, subscribedTopics } from "../consumer-protocol.ts";
+import { CONSUMER_PROTOCOL_TYPE, readConsumerAssignment, subscribedTopics } from "../consumer-protocol.ts";
 import { Members } from "../members.ts";
-import type { ClassicGroupDescription, JoinGroupRequest, JoinGroupResult, SyncedGroup } from "../rpc.ts";
+import type {
+  ClassicGroupDescription,
+  GroupSummary,
+  JoinGroupRequest,
+  JoinGroupResult,
+  SyncedGroup,
+} from "../rpc.ts";
 import type { GroupContext } from "../settings.ts";
 import {
   type ClassicMember,
@@ -121,6 +127,16 @@ export class ClassicRoster {
     return this.#record.protocolType === CONSUMER_PROTOCOL_TYPE;
   }
 
+  summary(): GroupSummary {
+    const { state, protocolType } = this.#record;
+    return {
+      type: "classic",
+      state,
+      protocolType: protocolType ?? "",
+      memberCount: this.members.size,
+    };
+  }
+
   describe(): ClassicGroupDescription {
     const { state, generation, protocolType, protocolName } = this.#record;
     const isStable = state === "Stable";
@@ -137,6 +153,7 @@ export class ClassicRoster {
         clientHost: member.clientHost,
         metadata: isStable ? metadataOf(member, protocolName) : NO_BYTES,
         assignment: isStable ? member.assignment : NO_BYTES,
+        partitions: (isStable && this.#isOfConsumers && readConsumerAssignment(member.assignment)) || [],
       })),
     };
   }

@@ -7,7 +7,6 @@
 import { type ErrorName, type Failure, failure } from "../../../src/model/errors.ts";
 import {
   CONSUMER_PROTOCOL_TYPE,
-  type NamedPartitions,
   readSubscription,
   type Subscription,
   writeConsumerAssignment,
@@ -18,6 +17,7 @@ import type {
   JoinGroupResult,
   LeavingMember,
   LeftMember,
+  NamedPartitions,
   SyncedGroup,
   SyncGroupRequest,
 } from "../rpc.ts";

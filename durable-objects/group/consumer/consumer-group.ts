@@ -12,6 +12,7 @@ import {
   type ConsumerGroupHeartbeatRequest,
   type FetchOffsetsRequest,
   type GroupState,
+  type GroupSummary,
   JOIN_EPOCH,
   LEAVE_EPOCH,
   LEAVE_STATIC_EPOCH,
@@ -221,6 +222,15 @@ export class ConsumerGroup {
   }
 
   // ── describing ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  summary(): GroupSummary {
+    return {
+      type: "consumer",
+      state: this.state,
+      protocolType: CONSUMER_PROTOCOL_TYPE,
+      memberCount: this.membership.size,
+    };
+  }
 
   describe(): ConsumerGroupDescription {
     const { groupEpoch, assignmentEpoch, topics } = this.membership.record;

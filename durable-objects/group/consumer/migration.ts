@@ -8,12 +8,12 @@ import { ClassicGroup } from "../classic/classic-group.ts";
 import type { ClassicMember } from "../classic/classic-member.ts";
 import {
   CONSUMER_PROTOCOL_TYPE,
-  type NamedPartitions,
   readConsumerAssignment,
   readSubscription,
   type Subscription,
   writeConsumerAssignment,
 } from "../consumer-protocol.ts";
+import type { NamedPartitions } from "../rpc.ts";
 import type { GroupContext } from "../settings.ts";
 import { type Assignment, assignmentOf, filter } from "./assignment.ts";
 import { isClassic } from "./classic-face.ts";

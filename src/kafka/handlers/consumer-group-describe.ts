@@ -1,9 +1,10 @@
 import type { NamedTopicPartitions } from "../../../durable-objects/group/rpc.ts";
+import { mapAtOnce } from "../../cluster/at-once.ts";
 import { failure, isFailure } from "../../model/errors.ts";
-import { mapAtOnce } from "../at-once.ts";
+import { GROUPS_ASKED_AT_ONCE } from "../../model/limits.ts";
 import { GROUP_OPERATIONS } from "../authorized-operations.ts";
 import { errorFields } from "../error-codes.ts";
-import { GROUPS_AT_ONCE, groupOf } from "../groups.ts";
+import { groupOf } from "../groups.ts";
 import { handler } from "../handler.ts";
 import { consumerGroupDescribeApi } from "../messages/consumer-group-describe.ts";
 import type { Session } from "../session.ts";
@@ -16,7 +17,7 @@ export const consumerGroupDescribe = handler(
   async ({ groupIds, includeAuthorizedOperations }, { session }) => {
     const authorizedOperations = includeAuthorizedOperations ? GROUP_OPERATIONS : undefined;
     return {
-      groups: await mapAtOnce(groupIds, GROUPS_AT_ONCE, async (groupId) => ({
+      groups: await mapAtOnce(groupIds, GROUPS_ASKED_AT_ONCE, async (groupId) => ({
         groupId,
         ...(await describe(groupId, session)),
         authorizedOperations,

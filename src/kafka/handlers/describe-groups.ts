@@ -1,8 +1,9 @@
+import { mapAtOnce } from "../../cluster/at-once.ts";
 import { type Failure, failure, isFailure } from "../../model/errors.ts";
-import { mapAtOnce } from "../at-once.ts";
+import { GROUPS_ASKED_AT_ONCE } from "../../model/limits.ts";
 import { GROUP_OPERATIONS } from "../authorized-operations.ts";
 import { errorFields } from "../error-codes.ts";
-import { GROUPS_AT_ONCE, groupOf } from "../groups.ts";
+import { groupOf } from "../groups.ts";
 import { type Call, handler } from "../handler.ts";
 import { describeGroupsApi } from "../messages/describe-groups.ts";
 
@@ -15,7 +16,7 @@ export const describeGroups = handler(
   async ({ groups, includeAuthorizedOperations }, call) => {
     const authorizedOperations = includeAuthorizedOperations ? GROUP_OPERATIONS : undefined;
     return {
-      groups: await mapAtOnce(groups, GROUPS_AT_ONCE, async (groupId) => ({
+      groups: await mapAtOnce(groups, GROUPS_ASKED_AT_ONCE, async (groupId) => ({
         groupId,
         ...(await describe(groupId, call)),
         authorizedOperations,

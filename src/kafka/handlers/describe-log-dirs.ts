@@ -1,3 +1,4 @@
+import { mapAtOnce } from "../../cluster/at-once.ts";
 import { isFailure } from "../../model/errors.ts";
 import {
   KAFKA_LOG_DIR_PARTITIONS_MAX,
@@ -5,7 +6,6 @@ import {
   OPENED_PARTITIONS_PER_LIST_MAX,
 } from "../../model/limits.ts";
 import type { Topic } from "../../model/topic.ts";
-import { mapAtOnce } from "../at-once.ts";
 import { type Call, handler } from "../handler.ts";
 import { describeLogDirsApi } from "../messages/describe-log-dirs.ts";
 import type { RequestOf } from "../schema.ts";

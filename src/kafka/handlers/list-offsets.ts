@@ -5,10 +5,10 @@ import {
   LATEST_TIMESTAMP,
   MAX_TIMESTAMP,
 } from "../../../durable-objects/partition/rpc.ts";
+import { mapAtOnce } from "../../cluster/at-once.ts";
 import type { ListedOffset } from "../../cluster/cluster.ts";
 import { type Failure, failure, isFailure } from "../../model/errors.ts";
 import { KAFKA_PARTITIONS_AT_ONCE } from "../../model/limits.ts";
-import { mapAtOnce } from "../at-once.ts";
 import { errorCodeOf } from "../error-codes.ts";
 import { type Call, handler } from "../handler.ts";
 import { listOffsetsApi } from "../messages/list-offsets.ts";

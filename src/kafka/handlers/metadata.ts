@@ -1,7 +1,7 @@
+import { mapAtOnce } from "../../cluster/at-once.ts";
 import { type Failure, failure, isFailure } from "../../model/errors.ts";
 import { KAFKA_PARTITIONS_AT_ONCE } from "../../model/limits.ts";
 import { placementOf, type Topic } from "../../model/topic.ts";
-import { mapAtOnce } from "../at-once.ts";
 import { CLUSTER_OPERATIONS, TOPIC_OPERATIONS } from "../authorized-operations.ts";
 import type { Brokers } from "../brokers.ts";
 import { errorCodeOf } from "../error-codes.ts";

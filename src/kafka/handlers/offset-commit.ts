@@ -1,8 +1,8 @@
 import type { OffsetToCommit } from "../../../durable-objects/group/rpc.ts";
+import { mapAtOnce } from "../../cluster/at-once.ts";
 import { type ErrorName, errorRow, type Failure, failure, isFailure } from "../../model/errors.ts";
 import { KAFKA_PARTITIONS_AT_ONCE } from "../../model/limits.ts";
 import type { Topic } from "../../model/topic.ts";
-import { mapAtOnce } from "../at-once.ts";
 import { groupOf } from "../groups.ts";
 import { type Call, handler } from "../handler.ts";
 import { offsetCommitApi } from "../messages/offset-commit.ts";

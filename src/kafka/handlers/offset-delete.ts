@@ -1,6 +1,6 @@
+import { mapAtOnce } from "../../cluster/at-once.ts";
 import { type ErrorName, errorRow, isFailure } from "../../model/errors.ts";
 import { KAFKA_PARTITIONS_AT_ONCE } from "../../model/limits.ts";
-import { mapAtOnce } from "../at-once.ts";
 import { errorCodeOf } from "../error-codes.ts";
 import { groupOf } from "../groups.ts";
 import { handler } from "../handler.ts";

@@ -1,10 +1,10 @@
 import type { CommittedOffset } from "../../../durable-objects/group/rpc.ts";
+import { mapAtOnce } from "../../cluster/at-once.ts";
 import { errorRow, type Failure, failure, isFailure } from "../../model/errors.ts";
-import { KAFKA_PARTITIONS_AT_ONCE } from "../../model/limits.ts";
+import { GROUPS_ASKED_AT_ONCE, KAFKA_PARTITIONS_AT_ONCE } from "../../model/limits.ts";
 import type { Topic } from "../../model/topic.ts";
-import { mapAtOnce } from "../at-once.ts";
 import { errorCodeOf } from "../error-codes.ts";
-import { GROUPS_AT_ONCE, groupOf } from "../groups.ts";
+import { groupOf } from "../groups.ts";
 import { type Call, handler } from "../handler.ts";
 import { offsetFetchApi } from "../messages/offset-fetch.ts";
 import { ZERO_UUID } from "../schema.ts";
@@ -30,7 +30,9 @@ interface AskedGroup {
 /** What is not committed is -1, also of a group or a topic that does not exist. */
 export const offsetFetch = handler(offsetFetchApi, async (request, call) => {
   if (call.version >= GROUPS_VERSION) {
-    return { groups: await mapAtOnce(request.groups, GROUPS_AT_ONCE, (asked) => fetchGroup(asked, call)) };
+    return {
+      groups: await mapAtOnce(request.groups, GROUPS_ASKED_AT_ONCE, (asked) => fetchGroup(asked, call)),
+    };
   }
   const topics = request.topics?.map((topic) => ({ ...topic, topicId: ZERO_UUID })) ?? null;
   const asked = { groupId: request.groupId, memberId: null, memberEpoch: -1, topics };

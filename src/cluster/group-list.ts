@@ -1,0 +1,50 @@
+import type { GroupSummary } from "../../durable-objects/group/rpc.ts";
+import { EdgelogError, isFailure } from "../model/errors.ts";
+import { GROUPS_ASKED_AT_ONCE, GROUPS_PER_LIST_MAX } from "../model/limits.ts";
+import { mapAtOnce } from "./at-once.ts";
+import type { Cluster } from "./cluster.ts";
+
+export interface ListedGroup extends GroupSummary {
+  readonly groupId: string;
+}
+
+/** By id; the page may have fewer groups than asked for though more come after it. */
+export interface GroupsPage {
+  readonly groups: readonly ListedGroup[];
+  /** `after` of the next page; null on the last one. */
+  readonly next: string | null;
+}
+
+/**
+ * The Controller knows which groups there are; what state each is in only the group itself does.
+ *
+ * @throws {EdgelogError} COORDINATOR_NOT_AVAILABLE: a group that cannot be asked must not seem to be gone
+ */
+export async function groupsPage(
+  cluster: Cluster,
+  { after = "", limit = GROUPS_PER_LIST_MAX }: { readonly after?: string; readonly limit?: number } = {},
+): Promise<GroupsPage> {
+  const ids = await cluster.controller.listGroups({ after, limit });
+  const summaries = await mapAtOnce(ids, GROUPS_ASKED_AT_ONCE, async (groupId) => ({
+    groupId,
+    summary: await cluster.group(groupId).summary(),
+  }));
+  const groups = summaries.flatMap(({ groupId, summary }) => {
+    if (!isFailure(summary)) return { groupId, ...summary };
+    // One that has just gone is left out.
+    if (summary.error === "GROUP_ID_NOT_FOUND") return [];
+    throw EdgelogError.from(summary);
+  });
+  return { groups, next: ids.length < limit ? null : (ids.at(-1) ?? null) };
+}
+
+/** All groups, page by page. */
+export async function everyGroup(cluster: Cluster): Promise<ListedGroup[]> {
+  const groups: ListedGroup[] = [];
+  for (let after: string | null = ""; after !== null; ) {
+    const page: GroupsPage = await groupsPage(cluster, { after });
+    groups.push(...page.groups);
+    after = page.next;
+  }
+  return groups;
+}
