@@ -2,6 +2,7 @@
 
 import { decodeResponse, encodeRequest } from "../../src/kafka/frame.ts";
 import { createTopicsApi } from "../../src/kafka/messages/create-topics.ts";
+import { deleteTopicsApi } from "../../src/kafka/messages/delete-topics.ts";
 import { fetchApi } from "../../src/kafka/messages/fetch.ts";
 import { metadataApi } from "../../src/kafka/messages/metadata.ts";
 import { produceApi } from "../../src/kafka/messages/produce.ts";
@@ -12,6 +13,7 @@ const CLIENT_ID = "bench";
 const PRODUCE_VERSION = 9;
 const FETCH_VERSION = 12;
 const CREATE_TOPICS_VERSION = 5;
+const DELETE_TOPICS_VERSION = 4;
 const METADATA_VERSION = 9;
 /** In versions that go by name. */
 const NO_ID = "AAAAAAAAAAAAAAAAAAAAAA";
@@ -109,6 +111,12 @@ export class KafkaClient {
     const [created] = response.topics;
     if (created?.errorCode !== 0) throw new Error(`CreateTopics: ${created?.errorMessage}`);
     while (!(await this.#isReady(name))) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+
+  async deleteTopic(name: string): Promise<void> {
+    const request = { topicNames: [name], timeoutMs: 30_000 };
+    const frame = encodeRequest(deleteTopicsApi, DELETE_TOPICS_VERSION, HEADER, request);
+    await this.#client.request(frame);
   }
 
   async #isReady(name: string): Promise<boolean> {
