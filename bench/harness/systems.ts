@@ -20,7 +20,7 @@ export interface Systems {
 
 /** Starts Edgelog and every peer that is installed, all at once: what does not work now idles. */
 export function withSystems<T>(run: (systems: Systems) => Promise<T>): Promise<T> {
-  return withPlatform("edgelog", ({ kafkaAddress, workerdPid }) =>
+  return withPlatform("edgelog", ({ url, kafkaAddress, workerdPid }) =>
     inTemporaryDirectory("peers", async (directory) => {
       const edgelog: KafkaSystem = {
         name: EDGELOG,
@@ -28,6 +28,7 @@ export function withSystems<T>(run: (systems: Systems) => Promise<T>): Promise<T
         syncsBeforeAck: true,
         pids: [workerdPid],
         address: kafkaAddress,
+        url,
         newLog: () => newKafkaLog(kafkaAddress),
       };
       const running: RunningPeer[] = [];
@@ -49,6 +50,8 @@ export function withSystems<T>(run: (systems: Systems) => Promise<T>): Promise<T
 /** Speaks Kafka. */
 export interface KafkaSystem extends LogSystem {
   readonly address: string;
+  /** Of Edgelog. */
+  readonly url?: string;
 }
 
 export function isKafkaSystem(system: LogSystem): system is KafkaSystem {

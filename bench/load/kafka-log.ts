@@ -4,6 +4,9 @@ import { tcpChannel } from "./channel.ts";
 import { KafkaClient } from "./kafka.ts";
 import type { Consumer, Log, Producer, Received } from "./system.ts";
 
+/** A batch's base offset and length, which its length does not count. */
+const LOG_OVERHEAD_BYTES = 12;
+
 let logs = 0;
 
 /** A topic of one partition, of whoever speaks Kafka at this address. */
@@ -45,7 +48,7 @@ function consumerOf(client: KafkaClient, topic: string): Consumer {
   return {
     async next(): Promise<Received> {
       for (;;) {
-        const { records: bytes } = await client.fetch(topic, 0, offset);
+        const bytes = wholeBatches((await client.fetch(topic, 0, offset)).records);
         let records = 0;
         for (const { header } of batchHeaders(bytes)) {
           records += header.recordsCount;
@@ -56,6 +59,18 @@ function consumerOf(client: KafkaClient, topic: string): Consumer {
     },
     close: () => client.close(),
   };
+}
+
+/** Kafka cuts an answer off where its size is reached, even within a batch. */
+function wholeBatches(bytes: Uint8Array): Uint8Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let end = 0;
+  while (end + LOG_OVERHEAD_BYTES <= bytes.length) {
+    const next = end + LOG_OVERHEAD_BYTES + view.getInt32(end + 8);
+    if (next > bytes.length) break;
+    end = next;
+  }
+  return bytes.subarray(0, end);
 }
 
 function* valuesIn(batches: Uint8Array): Generator<Uint8Array> {

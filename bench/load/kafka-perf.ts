@@ -28,6 +28,22 @@ export async function producerPerf({ address }: KafkaSystem, { records, valueByt
   }
 }
 
+/** kafka-consumer-perf-test: one consumer of a group reads so many records from the beginning. */
+export async function consumerPerf({ address }: KafkaSystem, topic: string, records: number) {
+  const printed = await run("org.apache.kafka.tools.ConsumerPerformance", [
+    ...["--bootstrap-server", address, "--topic", topic, "--num-records", String(records)],
+    ...["--group", `perf-${topic}`, "--timeout", "60000"],
+  ]);
+  // start.time, end.time, data.consumed.in.MB, MB.sec, data.consumed.in.nMsg, nMsg.sec, rebalance.time.ms,
+  // fetch.time.ms, fetch.MB.sec, fetch.nMsg.sec
+  const figures = printed
+    .split("\n")
+    .findLast((line) => /^\d{4}-/.test(line))
+    ?.split(",");
+  if (figures === undefined) throw new Error(`kafka-consumer-perf-test printed: ${printed.slice(-1_000)}`);
+  return { perSecond: Number(figures[9]) };
+}
+
 async function run(mainClass: string, args: readonly string[]): Promise<string> {
   const [java, main] = javaCommand(mainClass);
   const printed = await outputOf(java, ["-Xmx512M", ...main, ...args]);
