@@ -1,8 +1,11 @@
 import { EdgelogError } from "../model/errors.ts";
+import { letOthersIn } from "../model/event-loop.ts";
 import {
   KAFKA_FRAME_BYTES_MAX,
   KAFKA_READ_CHUNK_BYTES,
   KAFKA_REQUEST_BYTES_IN_FLIGHT_MAX,
+  KAFKA_TURN_BYTES_MAX,
+  KAFKA_TURN_FRAMES_MAX,
   KAFKA_UNAUTHENTICATED_FRAME_BYTES_MAX,
 } from "../model/limits.ts";
 import { ByteBudget } from "./byte-budget.ts";
@@ -31,6 +34,9 @@ export class FrameStream {
   #rest: Uint8Array = NOTHING;
   #isInFrame = false;
   #sinceMs = Date.now();
+  /** Since others had their turn. */
+  #frames = 0;
+  #largeBytes = 0;
 
   constructor(readable: ReadableStream<Uint8Array>) {
     this.#source = byteSource(readable);
@@ -47,6 +53,12 @@ export class FrameStream {
    * @throws {EdgelogError} INVALID_REQUEST: the stream ends within a frame, or what comes is too large to be one
    */
   async next(isAuthenticated: boolean): Promise<Frame | undefined> {
+    if (this.#frames >= KAFKA_TURN_FRAMES_MAX || this.#largeBytes >= KAFKA_TURN_BYTES_MAX) {
+      this.#frames = 0;
+      this.#largeBytes = 0;
+      await letOthersIn();
+    }
+    this.#frames++;
     this.#sinceMs = Date.now();
     this.#isInFrame = this.#rest.length > 0;
     while (this.#rest.length < LENGTH_PREFIX_BYTES) {
@@ -81,6 +93,7 @@ export class FrameStream {
   async #largeFrame(length: number, begun: Uint8Array): Promise<Frame> {
     while (budget.left < length) await new Promise((resolve) => setTimeout(resolve, BUDGET_POLL_MS));
     budget.take(length);
+    this.#largeBytes += length;
     let isHeld = true;
     const release = () => {
       if (isHeld) budget.give(length);

@@ -210,6 +210,9 @@ export const KAFKA_ARRAY_ELEMENTS_MAX = 250_000;
 export const KAFKA_UNAUTHENTICATED_FRAME_BYTES_MAX = 64 * KiB;
 /** One read of a connection; a larger frame is then read straight into a buffer of its own size. */
 export const KAFKA_READ_CHUNK_BYTES = 16 * KiB;
+/** What one connection may send before others are looked at, in frames and in bytes of larger frames. */
+export const KAFKA_TURN_FRAMES_MAX = 64;
+export const KAFKA_TURN_BYTES_MAX = 4 * MiB;
 /** Larger frames of all connections of an isolate that are being read or worked on. */
 export const KAFKA_REQUEST_BYTES_IN_FLIGHT_MAX = 48 * MiB;
 /** Requests of one connection that are not answered yet; beyond it the next one is not read. */
