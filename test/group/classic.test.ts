@@ -175,6 +175,16 @@ describe("syncing", () => {
     expect(ok(late).assignment).toEqual(bytes(2));
   });
 
+  test("has a session's time where the members' rebalance timeout is shorter", async () => {
+    const world = new GroupWorld();
+    const { joined } = await joining(world, { rebalanceTimeoutMs: 0 });
+    const member = ok(await joined);
+    await world.advance(5_000);
+    expect(await assign(world, member, [[member.memberId, bytes(1)]])).toMatchObject({
+      assignment: bytes(1),
+    });
+  });
+
   test("with another generation, protocol or member is refused", async () => {
     const world = new GroupWorld();
     const [leader] = await two(world);

@@ -91,6 +91,20 @@ describe("kafkajs", () => {
     });
   });
 
+  it("cannot assign new partitions to brokers that do not exist", async () => {
+    const topic = "assigned";
+    await withAdmin(async (admin) => {
+      await admin.createTopics({ topics: [{ topic }] });
+      const grow = (...assignments: number[][]) =>
+        admin.createPartitions({ topicPartitions: [{ topic, count: 3, assignments }] });
+      for (const refused of [[[10], [0]], [[0], [0, 0]], [[0]]]) {
+        await expect(grow(...refused)).rejects.toMatchObject({ type: "INVALID_REPLICA_ASSIGNMENT" });
+      }
+      await grow([0], [0]);
+      expect(await admin.fetchTopicOffsets(topic)).toHaveLength(3);
+    });
+  });
+
   it("finds offsets by time, and deletes records", async () => {
     const topic = "offsets";
     await withAdmin((admin) => admin.createTopics({ topics: [{ topic }] }));

@@ -434,9 +434,14 @@ export class ClassicGroup {
     return { protocolType: protocolType ?? "", protocolName: protocolName ?? "", assignment };
   }
 
+  /** At least a session's time, which Kafka does not grant: clients may join with a rebalance timeout of 0. */
   #awaitSync(): void {
-    for (const { memberId } of this.#roster.members.values()) this.#roster.awaitingSync.add(memberId);
-    this.#setTimer(SYNC_TIMER, this.#roster.rebalanceTimeoutMs());
+    let timeoutMs = this.#roster.rebalanceTimeoutMs();
+    for (const { memberId, sessionTimeoutMs } of this.#roster.members.values()) {
+      this.#roster.awaitingSync.add(memberId);
+      timeoutMs = Math.max(timeoutMs, sessionTimeoutMs);
+    }
+    this.#setTimer(SYNC_TIMER, timeoutMs);
   }
 
   #syncTimeIsUp(): void {

@@ -95,7 +95,7 @@ export class ClassicFace {
     const after = this.#membership.reconcile(member.memberId, owned);
     this.#membership.heard(after);
     this.#context.timers.cancel(JOIN_TIMER + after.memberId);
-    this.#setTimer(SYNC_TIMER, after);
+    this.#setTimer(SYNC_TIMER, after, request.sessionTimeoutMs);
     return {
       memberId: after.memberId,
       generation: after.epoch,
@@ -247,8 +247,11 @@ export class ClassicFace {
     if (!this.#context.timers.isSet(JOIN_TIMER + member.memberId)) this.#setTimer(JOIN_TIMER, member);
   }
 
-  #setTimer(prefix: string, { memberId, rebalanceTimeoutMs }: ConsumerMember): void {
-    this.#context.timers.set(prefix + memberId, this.#context.clock.now() + rebalanceTimeoutMs);
+  #setTimer(prefix: string, { memberId, rebalanceTimeoutMs }: ConsumerMember, leastMs = 0): void {
+    this.#context.timers.set(
+      prefix + memberId,
+      this.#context.clock.now() + Math.max(rebalanceTimeoutMs, leastMs),
+    );
   }
 }
 

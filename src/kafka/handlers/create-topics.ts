@@ -5,6 +5,7 @@ import { errorFields } from "../error-codes.ts";
 import { type Call, handler } from "../handler.ts";
 import { createTopicsApi } from "../messages/create-topics.ts";
 import { repeatedIn } from "../repeated.ts";
+import { replicaAssignmentProblem } from "../replica-assignment.ts";
 import { type RequestOf, ZERO_UUID } from "../schema.ts";
 
 type Request = RequestOf<typeof createTopicsApi>;
@@ -39,12 +40,9 @@ function create(
     return failure("INVALID_REPLICA_ASSIGNMENT", "assignments must name the partitions from 0 on, each once");
   }
   const { replicationFactorMax } = session.brokers;
-  const misassigned = assignments.some(
-    ({ brokerIds }) =>
-      !isReplicationFactor(brokerIds.length, replicationFactorMax) || repeatedIn(brokerIds).size > 0,
-  );
-  if (misassigned) {
-    return failure("INVALID_REPLICA_ASSIGNMENT", "each partition is assigned to brokers, each once");
+  for (const { brokerIds } of assignments) {
+    const problem = replicaAssignmentProblem(brokerIds, session.brokers);
+    if (problem !== undefined) return problem;
   }
   if (!isAssigned && !isReplicationFactor(replicationFactor, replicationFactorMax)) {
     return failure(
