@@ -1,5 +1,6 @@
 import type { ConsumeOptions } from "./consumer/options.ts";
 import { Subscription } from "./consumer/subscription.ts";
+import { Groups } from "./groups/groups.ts";
 import { type FetchLike, platformFetch, platformWebSocket, type WebSocketConstructor } from "./platform.ts";
 import { type ProducerOptions, whole } from "./producer/options.ts";
 import { Producer } from "./producer/producer.ts";
@@ -35,6 +36,8 @@ export interface EdgelogOptions {
 export class Edgelog {
   /** Creates, describes, changes and deletes topics, and finds offsets. */
   readonly topics: Topics;
+  /** Lists, describes and deletes consumer groups, tells how far they lag, and sets their offsets. */
+  readonly groups: Groups;
   readonly #transport: Transport;
   readonly #webSocket: WebSocketConstructor | undefined;
 
@@ -52,6 +55,7 @@ export class Edgelog {
     });
     this.#webSocket = options.WebSocket;
     this.topics = new Topics(this.#transport);
+    this.groups = new Groups(this.#transport, this.topics);
   }
 
   /** Throws INVALID_CONFIG with the option that is wrong. */

@@ -11,6 +11,22 @@ export type { Subscription } from "./consumer/subscription.ts";
 export { Edgelog, type EdgelogOptions } from "./edgelog.ts";
 export { DeliveryError } from "./errors.ts";
 export type {
+  AssignedTopic,
+  CommittedOffset,
+  GroupDescription,
+  GroupListing,
+  GroupMember,
+  GroupPartition,
+  OffsetToSet,
+} from "./groups/descriptions.ts";
+export type { DescribeGroupOptions, Groups, ListGroupsOptions } from "./groups/groups.ts";
+export type {
+  OffsetReset,
+  ResetOffsetsOptions,
+  ResetTo,
+  TopicSelection,
+} from "./groups/reset-offsets.ts";
+export type {
   FetchLike,
   FetchOptions,
   FetchResponse,

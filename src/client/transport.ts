@@ -14,7 +14,7 @@ export interface TransportOptions {
 }
 
 export interface Call {
-  readonly method?: "DELETE" | "GET" | "PATCH" | "POST";
+  readonly method?: "DELETE" | "GET" | "PATCH" | "POST" | "PUT";
   /** From {@link path}. */
   readonly path: string;
   readonly query?: Readonly<Record<string, string | number | undefined>>;
