@@ -3,7 +3,7 @@
  * one idempotent call, so the object may be killed between any two lines and the next run goes on from what is stored.
  */
 
-import { LOCAL_BYTES_TARGET } from "../../src/model/limits.ts";
+import { ABANDONED_PUT_MS_MAX, LOCAL_BYTES_TARGET } from "../../src/model/limits.ts";
 import { segmentObjectKey } from "../../src/tier/segment-object.ts";
 import type { PartitionLeader } from "./leader.ts";
 import { type SegmentRow, SegmentState } from "./log-store.ts";
@@ -13,12 +13,14 @@ import type { Clock, LogStorage } from "./storage.ts";
 const SEGMENTS_PER_PAGE = 100;
 /** R2 deletes at most 1,000 objects in a call. */
 const DELETIONS_PER_CALL = 1_000;
+const PUT_ABANDONED_AT = "put_abandoned_at_ms";
 
 export class Housekeeping {
   readonly #leader: PartitionLeader;
   readonly #bucket: R2Bucket;
   readonly #storage: LogStorage;
   readonly #clock: Clock;
+  #hasTakenOver = false;
 
   constructor(leader: PartitionLeader, bucket: R2Bucket, storage: LogStorage, clock: Clock) {
     this.#leader = leader;
@@ -30,6 +32,7 @@ export class Housekeeping {
   /** Does all that is due. Throws when R2 fails; what was done until then stays done. */
   async run(): Promise<void> {
     if (!this.#leader.isOpen || this.#leader.isRetired) return;
+    this.#takeOver();
     this.#rollOld();
     this.#expire();
     await this.#deleteObjects();
@@ -56,6 +59,27 @@ export class Housekeeping {
     due.push(this.#nextDrop()?.atMs ?? Number.POSITIVE_INFINITY);
     const next = Math.min(...due);
     return next === Number.POSITIVE_INFINITY ? undefined : next;
+  }
+
+  /**
+   * Until then (ms) an object may turn up in R2 that an instance before this one was putting when it was lost: what is
+   * deleted earlier may come back.
+   */
+  abandonedPutsEndMs(): number {
+    // Blank, or removed already: then the caller has not heard of it.
+    if (!this.#leader.store.exists()) return Number.NEGATIVE_INFINITY;
+    this.#takeOver();
+    const abandonedAt = this.#leader.store.setting(PUT_ABANDONED_AT);
+    return abandonedAt === undefined ? Number.NEGATIVE_INFINITY : Number(abandonedAt) + ABANDONED_PUT_MS_MAX;
+  }
+
+  /** Once: later on, what is being uploaded is this instance's own. */
+  #takeOver(): void {
+    if (this.#hasTakenOver) return;
+    this.#hasTakenOver = true;
+    const { store } = this.#leader;
+    if (store.segmentsIn(SegmentState.uploading, 1).length === 0) return;
+    store.setSetting(PUT_ABANDONED_AT, String(this.#clock.now()));
   }
 
   get #tiers(): boolean {
@@ -109,12 +133,12 @@ export class Housekeeping {
 
   #retire(segment: SegmentRow): void {
     const { store, log, configs } = this.#leader;
+    const objectDueMs = Math.max(this.#clock.now() + configs.fileDeleteDelayMs, this.abandonedPutsEndMs());
     this.#storage.transactionSync(() => {
       if (segment.nextOffset > log.logStartOffset) log.setLogStart(segment.nextOffset);
       store.dropSegmentTable(segment);
       if (segment.state === SegmentState.sealed) store.deleteSegmentRow(segment);
-      else
-        store.setSegmentState(segment, SegmentState.deleting, this.#clock.now() + configs.fileDeleteDelayMs);
+      else store.setSegmentState(segment, SegmentState.deleting, objectDueMs);
     });
     log.refreshTotals();
   }

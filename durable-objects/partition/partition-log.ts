@@ -1,7 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../../src/env.ts";
 import { type Failure, failure, isFailure } from "../../src/model/errors.ts";
-import { parsePartitionObjectName } from "../../src/model/ids.ts";
+import { parsePartitionObjectName, partitionObjectName } from "../../src/model/ids.ts";
 import { ALARM_AHEAD_MS_MAX, ALARM_RETRY_MS } from "../../src/model/limits.ts";
 import { SUBSCRIBE_PATH } from "../../src/subscribe/leader-request.ts";
 import { refusal } from "../../src/subscribe/refusal.ts";
@@ -144,12 +144,14 @@ export class PartitionLog extends DurableObject<Env> implements PartitionRpc {
     await this.retire();
     try {
       await this.#alarmRun;
+      const mayReturnUntilMs = this.#housekeeping.abandonedPutsEndMs();
       await deleteObjects(this.env.SEGMENTS, partitionObjectPrefix(this.#leader.identity));
+      if (CLOCK.now() < mayReturnUntilMs) return false;
       await this.ctx.storage.deleteAlarm();
       await this.ctx.storage.deleteAll();
       return true;
     } catch (error) {
-      console.error(`partition ${this.ctx.id.name}: could not be removed yet: ${String(error)}`);
+      console.error(`partition ${this.#name}: could not be removed yet: ${String(error)}`);
       return false;
     }
   }
@@ -167,7 +169,7 @@ export class PartitionLog extends DurableObject<Env> implements PartitionRpc {
       this.#alarmFailures = 0;
     } catch (error) {
       this.#alarmFailures++;
-      console.error(`partition ${this.ctx.id.name}: housekeeping will be tried again: ${String(error)}`);
+      console.error(`partition ${this.#name}: housekeeping will be tried again: ${String(error)}`);
       return;
     } finally {
       this.#alarmRun = undefined;
@@ -200,6 +202,11 @@ export class PartitionLog extends DurableObject<Env> implements PartitionRpc {
     if (isSet) return;
     this.#alarmAtMs = alarmTimeMs(atMs);
     storage.setAlarm(this.#alarmAtMs);
+  }
+
+  /** The context does not tell it in every event. */
+  get #name(): string {
+    return partitionObjectName(this.#leader.identity);
   }
 
   #controller() {

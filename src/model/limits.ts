@@ -49,6 +49,8 @@ export const SEGMENT_OFFSETS_MAX = 2 ** 31 - 1;
 export const LOCAL_BYTES_MAX = 8 * GiB;
 /** With `local.retention.*` at -2, uploaded segments beyond this leave SQLite: R2 stores at a tenth of the price. */
 export const LOCAL_BYTES_TARGET = 64 * MiB;
+/** When a put to R2 whose object was lost on the way has come true, or never will. */
+export const ABANDONED_PUT_MS_MAX = 30 * SECOND_MS;
 /** A segment's index in its row; index entries are spaced out to fit. */
 export const SEGMENT_INDEX_BYTES_MAX = 512 * KiB;
 

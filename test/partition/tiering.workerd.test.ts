@@ -202,6 +202,49 @@ test("objects that are due are deleted though a thousand others are not yet", as
   expect(await objectsOf(topic)).toEqual([]);
 });
 
+describe("an upload whose object was lost on the way", () => {
+  test("is waited for before its object in R2 is deleted for good", async () => {
+    const topic = await createTopic(TINY);
+    await fill(topic, 20);
+    await settle(topic);
+    const leader = leaderOf(topic);
+    await loseDuringUpload(topic);
+    await leader.deleteRecords({ topicVersion: 1, beforeOffset: -1 });
+    await settle(topic);
+    const due = await runInDurableObject(leader, (_, { storage }) =>
+      storage.sql.exec<{ due: number }>("SELECT min(state_at_ms) AS due FROM segments WHERE state = 5").one(),
+    );
+    expect(due.due).toBeGreaterThan(Date.now());
+    expect((await objectsOf(topic)).length).toBeGreaterThan(2);
+  });
+
+  test("keeps a deleted topic's partition from being forgotten until it can have come true", async () => {
+    const topic = await createTopic(TINY);
+    await fill(topic, 20);
+    await settle(topic);
+    const leader = leaderOf(topic);
+    await loseDuringUpload(topic);
+    expect(await leader.destroy()).toBe(false);
+    expect(await objectsOf(topic)).toEqual([]);
+    // As if it had come true now, and it were a while later.
+    await env.SEGMENTS.put(`${topic.id}/0/0/0/00000000000000000000.log`, "late");
+    await runInDurableObject(leader, (_, { storage }) => {
+      storage.sql.exec("UPDATE settings SET value = '0' WHERE key = 'put_abandoned_at_ms'");
+    });
+    expect(await leader.destroy()).toBe(true);
+    expect(await objectsOf(topic)).toEqual([]);
+    expect(await leader.destroy()).toBe(true);
+  });
+});
+
+/** As if the object had died in the middle of a put. */
+async function loseDuringUpload(topic: Topic): Promise<void> {
+  await runInDurableObject(leaderOf(topic), (_, { storage }) => {
+    storage.sql.exec(`UPDATE segments SET state = 2, "index" = NULL WHERE state IN (3, 4)`);
+  });
+  await evictDurableObject(leaderOf(topic));
+}
+
 describe("finding offsets by time", () => {
   test("names the batch of the first record at or after it, wherever that is", async () => {
     const topic = await createTopic(TINY);

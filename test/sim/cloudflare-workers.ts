@@ -1,0 +1,11 @@
+/** Stands in for the module `cloudflare:workers`, see isolate.ts. */
+
+export class DurableObject<Env> {
+  readonly ctx: unknown;
+  readonly env: Env;
+
+  constructor(ctx: unknown, env: Env) {
+    this.ctx = ctx;
+    this.env = env;
+  }
+}
