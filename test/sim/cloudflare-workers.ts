@@ -9,3 +9,5 @@ export class DurableObject<Env> {
     this.env = env;
   }
 }
+
+export class RpcTarget {}
