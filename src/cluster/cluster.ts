@@ -93,6 +93,11 @@ export class Cluster {
     this.#sessions?.close();
   }
 
+  /** Partitions of a topic that is created without saying how many. */
+  get defaultPartitions(): number {
+    return Number(this.#env.EDGELOG_NUM_PARTITIONS ?? "1");
+  }
+
   /** As known in this isolate for at most METADATA_CACHE_MS. UNKNOWN_TOPIC_OR_PARTITION, UNKNOWN_TOPIC_ID. */
   async topic(reference: TopicReference): Promise<Topic | Failure> {
     if (typeof reference === "string") {

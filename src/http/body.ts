@@ -3,13 +3,13 @@
 import { gunzipSync } from "node:zlib";
 import type { z } from "@hono/zod-openapi";
 import { createMiddleware } from "hono/factory";
+import { type Hold, requestBytes } from "../cluster/in-flight.ts";
 import { concatBytes, releaseBytes } from "../model/bytes.ts";
 import { EdgelogError } from "../model/errors.ts";
 import { HTTP_BODY_BYTES_MAX } from "../model/limits.ts";
 import { quote } from "../model/quote.ts";
 import type { HttpEnv } from "./context.ts";
 import { invalid, validationFailed } from "./errors.ts";
-import { bodiesInFlight, type Hold } from "./in-flight.ts";
 import { parseJson } from "./json.ts";
 
 export const JSON_TYPE = "application/json";
@@ -52,8 +52,7 @@ export function bodyType<T extends string>(request: Request, supported: readonly
  * @throws EdgelogError CONTENT_TOO_LARGE, THROTTLING_QUOTA_EXCEEDED, UNSUPPORTED_MEDIA_TYPE for another encoding, INVALID_REQUEST for broken gzip
  */
 export async function readBody(request: Request): Promise<Uint8Array> {
-  const hold = bodiesInFlight.hold();
-  holds.set(request, hold);
+  const hold = holdOf(request);
   const encoding = (request.headers.get("content-encoding") ?? "identity").trim().toLowerCase();
   if (encoding !== "identity" && encoding !== "gzip" && encoding !== "x-gzip") {
     throw new EdgelogError(
@@ -74,18 +73,46 @@ export async function readBody(request: Request): Promise<Uint8Array> {
 /** What the bodies of requests hold until they are answered. */
 const holds = new WeakMap<Request, Hold>();
 
+function holdOf(request: Request): Hold {
+  const known = holds.get(request);
+  if (known !== undefined) return known;
+  const hold = requestBytes.hold();
+  holds.set(request, hold);
+  return hold;
+}
+
 /** Lets go of a request's body when the request has been answered. */
 export const bodyReleased = createMiddleware<HttpEnv>(async (c, next) => {
   try {
     await next();
   } finally {
-    holds.get(c.req.raw)?.release();
+    releaseBody(c.req.raw);
   }
 });
 
-/** The body as text. @throws EdgelogError INVALID_REQUEST if it is not UTF-8, and what {@link readBody} throws */
-export async function readText(request: Request): Promise<string> {
+export function releaseBody(request: Request): void {
+  holds.get(request)?.release();
+}
+
+/**
+ * What `use` makes of the body as text, which is held only meanwhile; `use` holds what it makes.
+ * @throws EdgelogError INVALID_REQUEST if it is not UTF-8, and what {@link readBody} throws
+ */
+export async function withText<T>(request: Request, use: (text: string, hold: Hold) => T): Promise<T> {
   const bytes = await readBody(request);
+  const { length } = bytes;
+  const hold = holdOf(request);
+  const text = decode(bytes);
+  // A single character beyond Latin-1 makes V8 take two bytes for each.
+  const textBytes = text.length === length ? length : text.length * 2;
+  hold.release();
+  hold.grow(textBytes);
+  const made = use(text, hold);
+  hold.shrink(textBytes);
+  return made;
+}
+
+function decode(bytes: Uint8Array): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes);
   } catch {
@@ -98,15 +125,18 @@ export async function readText(request: Request): Promise<string> {
 /** A JSON body, held against its schema. */
 export async function jsonBody<T>(request: Request, schema: z.ZodType<T>): Promise<T> {
   bodyType(request, [JSON_TYPE]);
-  return parseWith(schema, parseJson(await readText(request), "The body"));
+  return parseWith(schema, await withText(request, (text) => parseJson(text, "The body")));
 }
 
-/** @throws EdgelogError that names the first thing wrong; `where` is put before its path */
-export function parseWith<T>(schema: z.ZodType<T>, value: unknown, where = ""): T {
+/** @throws EdgelogError that names the first thing wrong; `path` is where the value stands */
+export function parseWith<T>(
+  schema: z.ZodType<T>,
+  value: unknown,
+  path: readonly (number | string)[] = [],
+): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
-  const error = validationFailed(result.error, "json");
-  throw where === "" ? error : new EdgelogError(error.code, `${where}: ${error.message}`);
+  throw validationFailed(result.error, path);
 }
 
 async function readAll(body: ReadableStream, declared: number, hold: Hold): Promise<Uint8Array> {

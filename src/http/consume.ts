@@ -3,6 +3,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, type LogBounds } from "../../durable-objects/partition/rpc.ts";
 import { Cluster, type ReadAnswer } from "../cluster/cluster.ts";
+import { answerBytes } from "../cluster/in-flight.ts";
 import { decodeBatches } from "../log/batch.ts";
 import { batchHeaders } from "../log/batch-header.ts";
 import { type Failure, isFailure, unwrap } from "../model/errors.ts";
@@ -12,7 +13,6 @@ import { JSON_TYPE, NDJSON_TYPE, RECORD_BATCH_TYPE } from "./body.ts";
 import { newRoutes } from "./context.ts";
 import { countFetched } from "./counters.ts";
 import { boundsBeside, errorResponse, errorResponses } from "./errors.ts";
-import { answersInFlight } from "./in-flight.ts";
 import { negotiate } from "./negotiation.ts";
 import { digits, digitsOr, documentedAnswer, Offset, PartitionParams } from "./schemas.ts";
 import { byteStream, commaSeparated, textStream } from "./text-stream.ts";
@@ -108,7 +108,7 @@ consumeRoutes.openapi(
     const found = await read(cluster, topic, partition, query, c.req.raw.signal);
     if (isFailure(found)) return errorResponse(found, boundsBeside(found));
     countFetched(found.batches.length);
-    const hold = answersInFlight.hold();
+    const hold = answerBytes.hold();
     hold.grow(found.batches.length);
     return answer(type, found, query.value, hold.release);
   },

@@ -20,7 +20,10 @@ export type HttpContext = Context<HttpEnv>;
 export function newRoutes(): OpenAPIHono<HttpEnv> {
   return new OpenAPIHono<HttpEnv>({
     defaultHook: (result) => {
-      if (!result.success) throw validationFailed(result.error, result.target);
+      if (!result.success) throw validationFailed(result.error, PLACES[result.target] ?? []);
     },
   });
 }
+
+/** Where a request has what Hono validates by these names. */
+const PLACES: Readonly<Record<string, readonly string[]>> = { query: ["query"], param: ["path"] };

@@ -93,20 +93,21 @@ export function rule<T>(problem: (value: T) => Failure | undefined) {
   };
 }
 
-/** The first thing that a schema found wrong, as an error. `target` is what was held against it: `query`, `param`, `json`. */
-export function validationFailed(error: zod.core.$ZodError, target: string): EdgelogError {
+/** The first thing that a schema found wrong, as an error; `path` is where what was held against it stands. */
+export function validationFailed(
+  error: zod.core.$ZodError,
+  path: readonly (number | string)[],
+): EdgelogError {
   const [issue] = error.issues;
   if (issue === undefined) return invalid("The request does not have the form that the API asks for.");
   const named = issue.code === "custom" ? issue.params?.error : undefined;
-  const where = [...(PLACES[target] ?? []), ...issue.path].map(String).join(".");
+  const where = [...path, ...issue.path].map(String).join(".");
   const message = named === undefined ? describe(issue) : issue.message;
   return new EdgelogError(
     isErrorName(named) ? named : "INVALID_REQUEST",
     where === "" ? message : `${where}: ${message}`,
   );
 }
-
-const PLACES: Readonly<Record<string, readonly string[]>> = { query: ["query"], param: ["path"] };
 
 function describe(issue: zod.core.$ZodIssue): string {
   if (issue.code === "unrecognized_keys") {

@@ -1,7 +1,9 @@
-/** JSON from outside: bounded in depth before it is parsed, and numbers keep the digits they were written with. */
+/** JSON from outside: bounded in depth and memory before it is parsed, and numbers keep the digits they were written with. */
 
-import { HTTP_JSON_DEPTH_MAX } from "../model/limits.ts";
+import { EdgelogError } from "../model/errors.ts";
+import { HTTP_JSON_DEPTH_MAX, HTTP_JSON_PARSED_BYTES_MAX } from "../model/limits.ts";
 import { invalid } from "./errors.ts";
+import { scanValue, skipSpace } from "./json-scan.ts";
 
 declare global {
   interface JSON {
@@ -19,19 +21,47 @@ declare global {
  * The value of a JSON text. A number that a double cannot give back as it was written (`12345678901234567890`, `1.0`,
  * `-0`) becomes a raw JSON object, which JSON.stringify writes as it came; {@link plainNumber} reads it.
  *
- * @throws EdgelogError INVALID_REQUEST, naming `what`
+ * @throws EdgelogError INVALID_REQUEST, CONTENT_TOO_LARGE, naming `what`
  */
 export function parseJson(text: string, what: string): unknown {
-  if (depthExceeds(text, HTTP_JSON_DEPTH_MAX)) {
-    throw invalid(`${what} is nested deeper than ${HTTP_JSON_DEPTH_MAX} levels.`);
+  const { value, end } = parseAt(text, skipSpace(text, 0), 0, what);
+  if (skipSpace(text, end) < text.length) throw notJson(what, "something follows its end");
+  return value;
+}
+
+/**
+ * The value that stands at `start`, so many levels deep, and where it ends.
+ *
+ * @throws EdgelogError as {@link parseJson}
+ */
+export function parseAt(
+  text: string,
+  start: number,
+  levelsAbove: number,
+  what: string,
+): { readonly value: unknown; readonly end: number } {
+  const depthMax = HTTP_JSON_DEPTH_MAX - levelsAbove;
+  const { end, depth, parsedBytes } = scanValue(text, start, depthMax);
+  if (depth > depthMax) throw invalid(`${what} is nested deeper than ${HTTP_JSON_DEPTH_MAX} levels.`);
+  if (parsedBytes > HTTP_JSON_PARSED_BYTES_MAX) {
+    throw new EdgelogError(
+      "CONTENT_TOO_LARGE",
+      `${what} has too many objects, lists and strings: they would take about ${parsedBytes} bytes of memory, of at most ${HTTP_JSON_PARSED_BYTES_MAX}.`,
+    );
   }
+  return { value: parseText(start === 0 && end === text.length ? text : text.slice(start, end), what), end };
+}
+
+function parseText(text: string, what: string): unknown {
   try {
     return MAY_HAVE_INEXACT_NUMBER.test(text) ? JSON.parse(text, exactNumber) : JSON.parse(text);
   } catch (error) {
-    throw invalid(
-      `${what} is not JSON: ${error instanceof Error ? error.message.slice(0, 200) : "unreadable"}`,
-    );
+    throw notJson(what, error instanceof Error ? error.message.slice(0, 200) : "unreadable");
   }
+}
+
+export function notJson(what: string, why: string): EdgelogError {
+  return invalid(`${what} is not JSON: ${why}`);
 }
 
 /** Also where a string only looks like one: the slow way is right for every text. */
@@ -46,42 +76,3 @@ function exactNumber(_key: string, value: unknown, { source }: { readonly source
 export function plainNumber(value: unknown): unknown {
   return JSON.isRawJSON(value) ? Number(value.rawJSON) : value;
 }
-
-/** What stands inside strings does not count. */
-function depthExceeds(text: string, depthMax: number): boolean {
-  // Few texts are nested at all: counting brackets with indexOf is not faster than one pass, but most bodies are short.
-  let depth = 0;
-  for (let index = 0; index < text.length; index++) {
-    switch (text.charCodeAt(index)) {
-      case QUOTE:
-        index = endOfString(text, index);
-        break;
-      case OPEN_BRACE:
-      case OPEN_BRACKET:
-        if (++depth > depthMax) return true;
-        break;
-      case CLOSE_BRACE:
-      case CLOSE_BRACKET:
-        depth--;
-        break;
-    }
-  }
-  return false;
-}
-
-/** Of the closing quote; the text's end if there is none. */
-function endOfString(text: string, start: number): number {
-  for (let end = text.indexOf('"', start + 1); end !== -1; end = text.indexOf('"', end + 1)) {
-    let backslashes = 0;
-    while (text.charCodeAt(end - 1 - backslashes) === BACKSLASH) backslashes++;
-    if (backslashes % 2 === 0) return end;
-  }
-  return text.length;
-}
-
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const OPEN_BRACKET = 0x5b;
-const CLOSE_BRACKET = 0x5d;
-const OPEN_BRACE = 0x7b;
-const CLOSE_BRACE = 0x7d;

@@ -1,13 +1,16 @@
 /** What a produce request asks for, whichever of its two record forms it comes in. */
 
 import { z } from "@hono/zod-openapi";
+import type { Hold } from "../cluster/in-flight.ts";
+import type { ProducerIdentity } from "../cluster/produce-plan.ts";
+import { PackedRecords } from "../log/packed-records.ts";
 import { EdgelogError } from "../model/errors.ts";
 import { HTTP_RECORDS_PER_REQUEST_MAX } from "../model/limits.ts";
-import { JSON_TYPE, type NDJSON_TYPE, parseWith, readText } from "./body.ts";
+import { JSON_TYPE, type NDJSON_TYPE, parseWith, withText } from "./body.ts";
 import { invalid } from "./errors.ts";
 import { parseJson, plainNumber } from "./json.ts";
-import type { ProducerIdentity } from "./produce-plan.ts";
-import { ProduceRecord } from "./records-json.ts";
+import { parseMembers } from "./json-members.ts";
+import { newRecord, ProduceRecord } from "./records-json.ts";
 import { digits, PartitionIndex } from "./schemas.ts";
 
 const INT16_MAX = 2 ** 15 - 1;
@@ -43,45 +46,71 @@ export const ProduceBody = z
   })
   .openapi("ProduceRequest");
 
+const ProduceFields = ProduceBody.omit({ records: true });
+
 export interface ProduceRequest {
-  readonly records: readonly ProduceRecord[];
+  readonly records: PackedRecords;
   /** Of records that do not name theirs. */
   readonly partition: number | undefined;
   readonly producer: ProducerIdentity | undefined;
   readonly compression: (typeof COMPRESSIONS)[number] | undefined;
 }
 
-/** @throws EdgelogError INVALID_REQUEST and what reading a body throws */
+/**
+ * The body's records, each made bytes as soon as it is parsed: a hundred thousand of them are never there as objects.
+ * Records without a time get `nowMs`, those without a partition the request's.
+ *
+ * @throws EdgelogError INVALID_REQUEST and what reading a body throws
+ */
 export async function readProduceRequest(
   request: Request,
   type: typeof JSON_TYPE | typeof NDJSON_TYPE,
   query: z.infer<typeof ProduceQuery>,
+  nowMs: number,
 ): Promise<ProduceRequest> {
-  const text = await readText(request);
-  const body =
-    type === JSON_TYPE ? parseWith(ProduceBody, parseJson(text, "The body")) : { records: parseLines(text) };
-  const fields = merged(body, query);
+  const parsed = await withText(request, (text, hold) =>
+    type === JSON_TYPE ? parseBody(text, nowMs, hold) : parseLines(text, nowMs, hold),
+  );
+  const { records, ...inBody } = parsed;
+  const fields = merged(inBody, query);
   const producer = producerOf(fields);
   if (producer !== undefined) {
     if (fields.partition === undefined) throw invalid("An idempotent request names its partition.");
-    const stray = body.records.findIndex(
-      ({ partition = fields.partition }) => partition !== fields.partition,
-    );
-    if (stray !== -1) {
-      throw invalid(
-        `records.${stray}: the records of an idempotent request all go to its partition, ${fields.partition}.`,
-      );
-    }
+    checkPartition(records, fields.partition);
   }
-  return { records: body.records, partition: fields.partition, producer, compression: query.compression };
+  return { records, partition: fields.partition, producer, compression: query.compression };
+}
+
+function checkPartition(records: PackedRecords, wanted: number): void {
+  for (let index = 0; index < records.length; index++) {
+    if ((records.partition(index) ?? wanted) === wanted) continue;
+    throw invalid(
+      `records.${index}: the records of an idempotent request all go to its partition, ${wanted}.`,
+    );
+  }
 }
 
 type Fields = Partial<
   Record<"partition" | "producer_id" | "producer_epoch" | "base_sequence", number | undefined>
 >;
 
-function parseLines(text: string): ProduceRecord[] {
-  const records: ProduceRecord[] = [];
+function parseBody(text: string, nowMs: number, hold: Hold): Fields & { readonly records: PackedRecords } {
+  const records = new HeldRecords(hold, nowMs);
+  const body = parseMembers(text, "records", "The body", (element, index) => {
+    if (index === 0) records.clear();
+    if (index === HTTP_RECORDS_PER_REQUEST_MAX) {
+      throw invalid(`records: a request carries at most ${HTTP_RECORDS_PER_REQUEST_MAX}; send several.`);
+    }
+    records.push(parseWith(ProduceRecord, element, ["records", index]));
+  });
+  if (body === undefined) throw invalid("The body must be an object with the list records.");
+  if (body.length === undefined) throw invalid("records: must be the list of records.");
+  if (body.length === 0) throw invalid("records: must have at least one.");
+  return { ...parseWith(ProduceFields, body.members), records: records.held() };
+}
+
+function parseLines(text: string, nowMs: number, hold: Hold): { readonly records: PackedRecords } {
+  const records = new HeldRecords(hold, nowMs);
   let number = 0;
   for (let start = 0; start < text.length; ) {
     const newline = text.indexOf("\n", start);
@@ -96,11 +125,47 @@ function parseLines(text: string): ProduceRecord[] {
         `A request carries at most ${HTTP_RECORDS_PER_REQUEST_MAX} records; send several.`,
       );
     }
-    records.push(parseWith(ProduceRecord, parseJson(line, `Line ${number}`), `line ${number}`));
+    records.push(parseWith(ProduceRecord, parseJson(line, `Line ${number}`), [`line ${number}`]));
   }
   if (records.length === 0) throw invalid("The body has no records.");
-  return records;
+  return { records: records.held() };
 }
+
+/** Records that are counted against the budget of all requests as they come. */
+class HeldRecords {
+  readonly #hold: Hold;
+  readonly #nowMs: number;
+  #records = new PackedRecords();
+  #heldBytes = 0;
+
+  constructor(hold: Hold, nowMs: number) {
+    this.#hold = hold;
+    this.#nowMs = nowMs;
+  }
+
+  get length(): number {
+    return this.#records.length;
+  }
+
+  push(record: ProduceRecord): void {
+    this.#records.push(newRecord(record, this.#nowMs), record.partition);
+    if (this.#records.bytes - this.#heldBytes >= HELD_AT_ONCE_BYTES) this.held();
+  }
+
+  clear(): void {
+    this.#records = new PackedRecords();
+  }
+
+  /** Twice what they take: they will be put into batches. */
+  held(): PackedRecords {
+    const bytes = this.#records.bytes;
+    this.#hold.grow(2 * (bytes - this.#heldBytes));
+    this.#heldBytes = bytes;
+    return this.#records;
+  }
+}
+
+const HELD_AT_ONCE_BYTES = 64 * 1024;
 
 /** The body's fields beside the query string's; one that stands in both must say the same. */
 function merged(body: Fields, query: Fields): Fields {

@@ -1,31 +1,23 @@
 /** POST /v1/topics/{topic}/records */
 
 import { createRoute, z } from "@hono/zod-openapi";
-import type { AppendResult } from "../../durable-objects/partition/rpc.ts";
 import { Cluster } from "../cluster/cluster.ts";
-import type { Env } from "../env.ts";
+import { rawBatchProblem } from "../cluster/produce-plan.ts";
+import { checkedTopic, produceRecords, type Stored } from "../cluster/produce-records.ts";
 import { decodeBatch } from "../log/batch.ts";
 import { validateBatch } from "../log/batch-header.ts";
 import { releaseBytes } from "../model/bytes.ts";
-import { EdgelogError, type Failure, failure, isFailure, unwrap } from "../model/errors.ts";
-import {
-  HTTP_APPENDS_IN_FLIGHT_MAX,
-  HTTP_BODY_BYTES_MAX,
-  HTTP_RECORDS_PER_REQUEST_MAX,
-} from "../model/limits.ts";
+import { EdgelogError, isFailure, unwrap } from "../model/errors.ts";
+import { HTTP_BODY_BYTES_MAX, HTTP_RECORDS_PER_REQUEST_MAX } from "../model/limits.ts";
 import { noSuchPartition } from "../model/topic.ts";
 import { bodyType, JSON_TYPE, NDJSON_TYPE, RECORD_BATCH_TYPE, readBody } from "./body.ts";
 import { newRoutes } from "./context.ts";
 import { countProduced } from "./counters.ts";
 import { ErrorDetail, errorDetail, errorResponse, errorResponses, invalid } from "./errors.ts";
-import { type PlannedTopic, type ProducePlan, planProduce, rawBatchProblem } from "./produce-plan.ts";
-import { ProduceBody, ProduceQuery, type ProduceRequest, readProduceRequest } from "./produce-request.ts";
-import { HeaderValue, newRecord } from "./records-json.ts";
+import { ProduceBody, ProduceQuery, readProduceRequest } from "./produce-request.ts";
+import { HeaderValue } from "./records-json.ts";
 import { documentedAnswer, json, Offset, TopicParams } from "./schemas.ts";
 import { commaSeparated, textStream } from "./text-stream.ts";
-
-/** Where a record went, or why it did not. */
-type Stored = { readonly partition: number; readonly offset: number } | Failure;
 
 const ProduceAnswer = z
   .object({
@@ -102,103 +94,15 @@ produceRoutes.openapi(
     const type = bodyType(c.req.raw, [JSON_TYPE, NDJSON_TYPE, RECORD_BATCH_TYPE]);
     if (type === RECORD_BATCH_TYPE) {
       const entries = prefersMinimal(c.req.header("prefer")) ? 1 : Number.POSITIVE_INFINITY;
-      return produceBatch(c.env, cluster, topic, query, await readBody(c.req.raw), entries);
+      return produceBatch(cluster, topic, query, await readBody(c.req.raw), entries);
     }
-    const request = await readProduceRequest(c.req.raw, type, query);
-    return answerOf(await produceRecords(c.env, cluster, topic, request));
+    const nowMs = Date.now();
+    const { records, ...how } = await readProduceRequest(c.req.raw, type, query, nowMs);
+    return answerOf(await produceRecords(cluster, topic, records, { ...how, nowMs, stored: countProduced }));
   },
 );
 
-async function produceRecords(
-  env: Env,
-  cluster: Cluster,
-  name: string,
-  request: ProduceRequest,
-): Promise<Stored[]> {
-  const nowMs = Date.now();
-  const records = request.records.map((record) => ({
-    record: newRecord(record, nowMs),
-    partition: record.partition ?? request.partition,
-  }));
-  const options = {
-    nowMs,
-    random: Math.random(),
-    compression: request.compression,
-    producer: request.producer,
-  };
-  const plan = await withTopic(env, cluster, name, (topic) => planProduce(topic, records, options));
-  const stored: Stored[] = new Array(records.length);
-  await appendAll(cluster, name, plan, stored);
-  return stored;
-}
-
-/**
- * What `check` makes of the topic, which is created only if `check` has let pass what it would be created as: a request
- * that is wrong in itself leaves no topic behind. What is wrong with a topic as it was cached is checked again.
- */
-async function withTopic<T>(
-  env: Env,
-  cluster: Cluster,
-  name: string,
-  check: (topic: PlannedTopic) => T,
-): Promise<T> {
-  const known = await cluster.topic(name);
-  if (isFailure(known)) {
-    if (known.error !== "UNKNOWN_TOPIC_OR_PARTITION") throw EdgelogError.from(known);
-    check({ name, partitions: Number(env.EDGELOG_NUM_PARTITIONS ?? "1"), configs: {} });
-    return check(unwrap(await cluster.topicForProduce(name)));
-  }
-  try {
-    return check(known);
-  } catch {
-    cluster.forget(known);
-    return check(unwrap(await cluster.topic(name)));
-  }
-}
-
-/** Partitions side by side, the batches of one after another. */
-async function appendAll(
-  cluster: Cluster,
-  topic: string,
-  plan: ProducePlan,
-  stored: Stored[],
-): Promise<void> {
-  const waiting = plan.entries();
-  const work = async (): Promise<void> => {
-    for (const [partition, batches] of waiting) {
-      let failed: Failure | undefined;
-      for (const { indexes, encode } of batches) {
-        const appended = failed ?? (await appendOne(cluster, topic, partition, encode(), indexes.length));
-        for (const [nth, index] of indexes.entries()) {
-          stored[index] = isFailure(appended) ? appended : { partition, offset: appended.baseOffset + nth };
-        }
-        // A later batch must not be stored before an earlier one is.
-        if (failed === undefined && isFailure(appended)) {
-          failed = failure(
-            appended.error,
-            `Not tried, an earlier batch of the partition failed: ${appended.message}`,
-          );
-        }
-      }
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(plan.size, HTTP_APPENDS_IN_FLIGHT_MAX) }, work));
-}
-
-async function appendOne(
-  cluster: Cluster,
-  topic: string,
-  partition: number,
-  batch: Uint8Array,
-  records: number,
-): Promise<AppendResult | Failure> {
-  const appended = await cluster.append(topic, partition, batch);
-  if (!isFailure(appended)) countProduced(records, batch.length);
-  return appended;
-}
-
 async function produceBatch(
-  env: Env,
   cluster: Cluster,
   name: string,
   query: z.infer<typeof ProduceQuery>,
@@ -215,13 +119,14 @@ async function produceBatch(
   // The log itself trusts the CRC; but what cannot be decoded would stop every reader of JSON at this offset.
   for (const _ of decodeBatch(batch));
   const nowMs = Date.now();
-  await withTopic(env, cluster, name, (topic) => {
+  await checkedTopic(cluster, name, (topic) => {
     if (partition >= topic.partitions) throw EdgelogError.from(noSuchPartition(topic, partition));
     const problem = rawBatchProblem(topic, header, nowMs);
     if (problem !== undefined) throw EdgelogError.from(problem);
   });
   const { recordsCount } = header;
-  const { baseOffset } = unwrap(await appendOne(cluster, name, partition, batch, recordsCount));
+  const { baseOffset } = unwrap(await cluster.append(name, partition, batch));
+  countProduced(recordsCount, batch.length);
   releaseBytes(batch);
   return streamed(offsetEntries(partition, baseOffset, Math.min(recordsCount, entriesMax)));
 }
@@ -238,7 +143,11 @@ function answerOf(stored: readonly Stored[]): Response {
   if (first !== undefined && failures.length === stored.length) {
     return errorResponse(first, { records: failures.map((failed) => ({ error: errorDetail(failed) })) });
   }
-  return streamed(stored.map(entryOf), first === undefined ? 200 : 207);
+  return streamed(entriesOf(stored), first === undefined ? 200 : 207);
+}
+
+function* entriesOf(stored: readonly Stored[]): Generator<string> {
+  for (const each of stored) yield entryOf(each);
 }
 
 function entryOf(stored: Stored): string {

@@ -1,18 +1,13 @@
 /** Record batches (magic 2): written from records, and read back into them. */
 
 import { EdgelogError } from "../model/errors.ts";
-import {
-  DECOMPRESSED_BATCH_BYTES_MAX,
-  HEADERS_PER_RECORD_MAX,
-  RECORDS_PER_BATCH_MAX,
-  TIMESTAMP_MS_MAX,
-} from "../model/limits.ts";
+import { DECOMPRESSED_BATCH_BYTES_MAX, RECORDS_PER_BATCH_MAX, TIMESTAMP_MS_MAX } from "../model/limits.ts";
 import { BATCH_HEADER_BYTES } from "./batch-header.ts";
 import { ATTRIBUTE_TRANSACTIONAL, BATCH_OVERHEAD_BYTES, FIELD, MAGIC, writeInt64 } from "./batch-layout.ts";
 import { COMPRESSION_NAMES, type CompressionName, compress } from "./compression.ts";
 import { crc32c } from "./crc32c.ts";
-import type { NewRecord } from "./record.ts";
-import { utf8Length, writeUtf8 } from "./utf8.ts";
+import type { NewRecord, RecordSequence } from "./record.ts";
+import { recordDataBytes, writeRecordData } from "./record-data.ts";
 import { sizeOfVarint, sizeOfVarlong, writeVarint, writeVarlong } from "./varint.ts";
 
 export { decodeBatch, decodeBatches, findByTimestamp } from "./decode-batch.ts";
@@ -34,9 +29,9 @@ export interface BatchOptions {
  *   is neither -1 nor from 0 to TIMESTAMP_MS_MAX; MESSAGE_TOO_LARGE beyond DECOMPRESSED_BATCH_BYTES_MAX before compression;
  *   UNSUPPORTED_COMPRESSION_TYPE if the codec cannot be written here.
  */
-export function encodeBatch(records: readonly NewRecord[], options: BatchOptions = {}): Uint8Array {
+export function encodeBatch(records: RecordSequence, options: BatchOptions = {}): Uint8Array {
   const { compression = "none", producerId = -1, producerEpoch = -1, baseSequence = -1 } = options;
-  const [first] = records;
+  const first = records.at(0);
   if (first === undefined) throw new EdgelogError("INVALID_RECORD", "a batch has at least one record");
   if (records.length > RECORDS_PER_BATCH_MAX) {
     throw new EdgelogError(
@@ -49,7 +44,7 @@ export function encodeBatch(records: readonly NewRecord[], options: BatchOptions
   let recordsBytes = 0;
   let maxTimestamp = -1;
   for (let index = 0; index < records.length; index++) {
-    const record = records[index] ?? first;
+    const record = records.at(index) ?? first;
     if (!isTime(record.timestamp)) {
       throw new EdgelogError(
         "INVALID_TIMESTAMP",
@@ -71,7 +66,7 @@ export function encodeBatch(records: readonly NewRecord[], options: BatchOptions
   let batch = new Uint8Array(BATCH_HEADER_BYTES + recordsBytes);
   let position = BATCH_HEADER_BYTES;
   for (let index = 0; index < records.length; index++) {
-    const record = records[index] ?? first;
+    const record = records.at(index) ?? first;
     position = writeVarint(batch, position, sizes[index] ?? 0);
     position = writeBody(batch, position, record, record.timestamp - baseTimestamp, index);
   }
@@ -114,24 +109,7 @@ function isTime(timestamp: number): boolean {
 
 /** Of what follows a record's length. */
 function bodyBytes(record: NewRecord, timestampDelta: number, offsetDelta: number): number {
-  const { key, value, headers } = record;
-  let size = 1 + sizeOfVarlong(timestampDelta) + sizeOfVarint(offsetDelta);
-  size += key === null ? 1 : sizeOfVarint(key.length) + key.length;
-  size += value === null ? 1 : sizeOfVarint(value.length) + value.length;
-  if (headers === undefined) return size + 1;
-  if (headers.length > HEADERS_PER_RECORD_MAX) {
-    throw new EdgelogError(
-      "INVALID_RECORD",
-      `a record has at most ${HEADERS_PER_RECORD_MAX} headers, not ${headers.length}`,
-    );
-  }
-  size += sizeOfVarint(headers.length);
-  for (const header of headers) {
-    const keyLength = utf8Length(header.key);
-    size += sizeOfVarint(keyLength) + keyLength;
-    size += header.value === null ? 1 : sizeOfVarint(header.value.length) + header.value.length;
-  }
-  return size;
+  return 1 + sizeOfVarlong(timestampDelta) + sizeOfVarint(offsetDelta) + recordDataBytes(record);
 }
 
 function writeBody(
@@ -145,25 +123,5 @@ function writeBody(
   bytes[position++] = 0;
   position = writeVarlong(bytes, position, timestampDelta);
   position = writeVarint(bytes, position, offsetDelta);
-  position = writeBytes(bytes, position, record.key);
-  position = writeBytes(bytes, position, record.value);
-  const { headers } = record;
-  if (headers === undefined) {
-    bytes[position++] = 0;
-    return position;
-  }
-  position = writeVarint(bytes, position, headers.length);
-  for (const header of headers) {
-    position = writeVarint(bytes, position, utf8Length(header.key));
-    position = writeUtf8(bytes, position, header.key);
-    position = writeBytes(bytes, position, header.value);
-  }
-  return position;
-}
-
-function writeBytes(bytes: Uint8Array, start: number, field: Uint8Array | null): number {
-  if (field === null) return writeVarint(bytes, start, -1);
-  const position = writeVarint(bytes, start, field.length);
-  bytes.set(field, position);
-  return position + field.length;
+  return writeRecordData(bytes, position, record);
 }

@@ -1,21 +1,12 @@
 import { EdgelogError } from "../model/errors.ts";
-import {
-  DECODED_HEADERS_PER_RECORD_MAX,
-  DECOMPRESSED_BATCH_BYTES_MAX,
-  OFFSET_MAX,
-  RECORDS_PER_BATCH_MAX,
-} from "../model/limits.ts";
+import { DECOMPRESSED_BATCH_BYTES_MAX, OFFSET_MAX, RECORDS_PER_BATCH_MAX } from "../model/limits.ts";
 import { BATCH_HEADER_BYTES, type BatchHeader, batchHeaders, readBatchHeader } from "./batch-header.ts";
 import { FIELD, MAGIC, RECORD_BYTES_MIN } from "./batch-layout.ts";
 import { compressionName, decompress } from "./compression.ts";
 import { crc32c } from "./crc32c.ts";
-import type { LogRecord, RecordHeader } from "./record.ts";
-import { utf8Text } from "./utf8.ts";
+import type { LogRecord } from "./record.ts";
+import { readRecordData } from "./record-data.ts";
 import { VarintReader } from "./varint.ts";
-
-const NO_HEADERS: readonly RecordHeader[] = [];
-/** Key length and value length: a byte each. */
-const RECORD_HEADER_BYTES_MIN = 2;
 
 /**
  * The records of one whole batch, in order of their offsets; none of a control batch. Works through the batch as it is
@@ -138,9 +129,7 @@ function readRecord(reader: VarintReader, header: BatchHeader): LogRecord {
       `a record has offset delta ${offsetDelta} in a batch whose last is ${header.lastOffsetDelta}`,
     );
   }
-  const key = readBytes(reader, end);
-  const value = readBytes(reader, end);
-  const headers = readHeaders(reader, end);
+  const data = readRecordData(reader, end);
   if (reader.position !== end) {
     throw new EdgelogError(
       "INVALID_RECORD",
@@ -152,42 +141,5 @@ function readRecord(reader: VarintReader, header: BatchHeader): LogRecord {
   if (!Number.isSafeInteger(timestamp)) {
     throw new EdgelogError("INVALID_RECORD", `a record has the impossible time ${timestamp}`);
   }
-  return { offset: header.baseOffset + offsetDelta, timestamp, key, value, headers };
-}
-
-function readBytes(reader: VarintReader, end: number): Uint8Array | null {
-  const length = reader.readVarint();
-  if (length === -1) return null;
-  const start = reader.position;
-  if (length < 0 || length > end - start) throw impossibleLength(length);
-  reader.position = start + length;
-  return reader.bytes.subarray(start, start + length);
-}
-
-function readHeaders(reader: VarintReader, end: number): readonly RecordHeader[] {
-  const count = reader.readVarint();
-  if (count === 0) return NO_HEADERS;
-  if (
-    count < 0 ||
-    count > DECODED_HEADERS_PER_RECORD_MAX ||
-    count * RECORD_HEADER_BYTES_MIN > end - reader.position
-  ) {
-    throw new EdgelogError("INVALID_RECORD", `a record says that it has ${count} headers`);
-  }
-  const headers: RecordHeader[] = [];
-  for (let index = 0; index < count; index++) {
-    const length = reader.readVarint();
-    const start = reader.position;
-    if (length < 0 || length > end - start) throw impossibleLength(length);
-    reader.position = start + length;
-    headers.push({ key: utf8Text(reader.bytes, start, start + length), value: readBytes(reader, end) });
-  }
-  return headers;
-}
-
-function impossibleLength(length: number): EdgelogError {
-  return new EdgelogError(
-    "INVALID_RECORD",
-    `a record has a field of ${length} bytes, more than are left of it`,
-  );
+  return { offset: header.baseOffset + offsetDelta, timestamp, ...data };
 }

@@ -17,6 +17,12 @@ export interface LogRecord {
   readonly headers: readonly RecordHeader[];
 }
 
+/** Records one after another; an array is one. */
+export interface RecordSequence {
+  readonly length: number;
+  at(index: number): NewRecord | undefined;
+}
+
 /** A record to be written. */
 export interface NewRecord {
   readonly timestamp: number;

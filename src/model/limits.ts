@@ -185,6 +185,8 @@ export const GROUP_DESCRIBED_PARTITIONS_MAX = 1_000;
 export const HTTP_BODY_BYTES_MAX = 16 * MiB;
 export const HTTP_RECORDS_PER_REQUEST_MAX = 100_000;
 export const HTTP_JSON_DEPTH_MAX = 64;
+/** What one JSON value (a record, or a body that has none) may take as objects; a record that fits a batch needs less. */
+export const HTTP_JSON_PARSED_BYTES_MAX = 64 * MiB;
 export const HTTP_LIST_PAGE_MAX = 1_000;
 export const HTTP_OFFSETS_PER_REQUEST_MAX = 10_000;
 export const TICKET_TTL_MS = 60 * SECOND_MS;
@@ -193,7 +195,7 @@ export const TICKETS_MAX = 10_000;
 /** What HTTP packs into one batch; a single larger record still gets a batch of its own. */
 export const HTTP_BATCH_BYTES_TARGET = 1_000_000;
 /** Appends of one request that are under way at once, to as many partitions. */
-export const HTTP_APPENDS_IN_FLIGHT_MAX = 64;
+export const APPENDS_PER_REQUEST_IN_FLIGHT_MAX = 64;
 /** Bodies of all HTTP requests of an isolate that are being read or worked on; beyond it requests are told to retry. */
 export const HTTP_BODY_BYTES_IN_FLIGHT_MAX = 48 * MiB;
 /** Record batches of all HTTP answers of an isolate that are being sent; beyond it requests are told to retry. */

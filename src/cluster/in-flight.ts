@@ -1,4 +1,4 @@
-/** How many bytes the HTTP requests of this isolate hold at once. Its memory is shared by all of them. */
+/** How many bytes the requests of this isolate hold at once. Its memory is shared by all of them. */
 
 import { EdgelogError } from "../model/errors.ts";
 import {
@@ -11,6 +11,8 @@ import {
 export interface Hold {
   /** @throws EdgelogError THROTTLING_QUOTA_EXCEEDED */
   grow(bytes: number): void;
+  shrink(bytes: number): void;
+  /** All of it. */
   release(): void;
 }
 
@@ -22,6 +24,10 @@ export class InFlightBytes {
   constructor(bytesMax: number, now: () => number = Date.now) {
     this.#bytesMax = bytesMax;
     this.#now = now;
+  }
+
+  held(): number {
+    return this.#bytesOfOthers();
   }
 
   /** Holds nothing yet. */
@@ -40,14 +46,18 @@ export class InFlightBytes {
         entry.bytes += bytes;
         this.#held.add(entry);
       },
+      shrink: (bytes) => {
+        entry.bytes -= bytes;
+      },
       release: () => {
+        entry.bytes = 0;
         this.#held.delete(entry);
       },
     };
   }
 
   /** When a client goes away the platform drops its request wherever it waits, and no `finally` of it ever runs. */
-  #bytesOfOthers(self: object): number {
+  #bytesOfOthers(self?: object): number {
     let sum = 0;
     for (const entry of this.#held) {
       if (this.#now() - entry.sinceMs >= HTTP_IN_FLIGHT_MS_MAX) this.#held.delete(entry);
@@ -57,5 +67,5 @@ export class InFlightBytes {
   }
 }
 
-export const bodiesInFlight = new InFlightBytes(HTTP_BODY_BYTES_IN_FLIGHT_MAX);
-export const answersInFlight = new InFlightBytes(HTTP_ANSWER_BYTES_IN_FLIGHT_MAX);
+export const requestBytes = new InFlightBytes(HTTP_BODY_BYTES_IN_FLIGHT_MAX);
+export const answerBytes = new InFlightBytes(HTTP_ANSWER_BYTES_IN_FLIGHT_MAX);

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { InFlightBytes } from "../../src/http/in-flight.ts";
+import { InFlightBytes } from "../../src/cluster/in-flight.ts";
 import { HTTP_IN_FLIGHT_MS_MAX } from "../../src/model/limits.ts";
 
 function inFlight() {

@@ -3,18 +3,13 @@
 import { type BatchOptions, encodeBatch, encodedRecordBytes } from "../log/batch.ts";
 import { BATCH_HEADER_BYTES, type BatchHeader } from "../log/batch-header.ts";
 import type { CompressionName } from "../log/compression.ts";
+import type { PackedRecords } from "../log/packed-records.ts";
 import { partitionForKey } from "../log/partitioner.ts";
-import type { NewRecord } from "../log/record.ts";
+import type { NewRecord, RecordSequence } from "../log/record.ts";
 import { EdgelogError, type Failure, failure } from "../model/errors.ts";
 import { HTTP_BATCH_BYTES_TARGET, TIMESTAMP_MS_MAX } from "../model/limits.ts";
 import { noSuchPartition } from "../model/topic.ts";
 import { type TopicConfigOverrides, type TopicConfigs, topicConfigs } from "../model/topic-configs.ts";
-
-export interface RecordToProduce {
-  readonly record: NewRecord;
-  /** Absent: by key, or `keylessPartition`. */
-  readonly partition?: number | undefined;
-}
 
 export interface ProducerIdentity {
   readonly producerId: number;
@@ -31,6 +26,8 @@ export interface PlannedTopic {
 
 export interface PlanOptions {
   readonly nowMs: number;
+  /** Of records that do not name theirs; absent: by key. */
+  readonly partition?: number | undefined;
   /** From 0 to 1: where records without key and partition go, all of them. */
   readonly random: number;
   readonly compression?: CompressionName | undefined;
@@ -50,19 +47,19 @@ export type ProducePlan = ReadonlyMap<number, readonly PlannedBatch[]>;
  * @throws EdgelogError for what would be refused whatever happens, so that nothing of the request is stored:
  *   UNKNOWN_TOPIC_OR_PARTITION, MESSAGE_TOO_LARGE, INVALID_TIMESTAMP
  */
-export function planProduce(
-  topic: PlannedTopic,
-  records: readonly RecordToProduce[],
-  options: PlanOptions,
-): ProducePlan {
+export function planProduce(topic: PlannedTopic, records: PackedRecords, options: PlanOptions): ProducePlan {
   const configs = topicConfigs(topic.configs);
   const keyless = Math.floor(options.random * topic.partitions);
   const maxBytes = Math.min(configs.maxMessageBytes, configs.segmentBytes);
   const targetBytes = Math.min(maxBytes, HTTP_BATCH_BYTES_TARGET);
   const groups = new Map<number, Group[]>();
-  for (const [index, { record, partition: asked }] of records.entries()) {
+  for (let index = 0; index < records.length; index++) {
+    const record = records.at(index);
+    if (record === undefined) break;
     const partition =
-      asked ?? (record.key === null ? keyless : partitionForKey(record.key, topic.partitions));
+      records.partition(index) ??
+      options.partition ??
+      (record.key === null ? keyless : partitionForKey(record.key, topic.partitions));
     if (partition >= topic.partitions) {
       throw refused(noSuchPartition(topic, partition), index);
     }
@@ -84,7 +81,7 @@ export function planProduce(
   }
   const encode = (indexes: readonly number[]): Uint8Array =>
     encodeFitting(
-      indexes.flatMap((index) => records[index]?.record ?? []),
+      records.pick(indexes),
       {
         ...options.producer,
         ...(options.compression !== undefined && { compression: options.compression }),
@@ -156,7 +153,7 @@ function sizeProblem(record: NewRecord, bytes: number, configs: TopicConfigs): F
 }
 
 /** Compression may make a batch larger; then it is left out. */
-function encodeFitting(records: readonly NewRecord[], options: BatchOptions, maxBytes: number): Uint8Array {
+function encodeFitting(records: RecordSequence, options: BatchOptions, maxBytes: number): Uint8Array {
   const batch = encodeBatch(records, options);
   return batch.length > maxBytes ? encodeBatch(records, { ...options, compression: "none" }) : batch;
 }
