@@ -7,6 +7,9 @@ import { commitRequest } from "./classic-requests.ts";
 import { type GroupWorld, LostObject } from "./group-world.ts";
 
 const HEARTBEAT_MS = 5_000;
+const REBALANCE_TIMEOUT_MS = 60_000;
+/** Who gives up later than this may be fenced while its session still runs. */
+const GIVE_UP_MS_MAX = REBALANCE_TIMEOUT_MS - CONSUMER_GROUP_SESSION_TIMEOUT_MS;
 
 export interface Subscription {
   readonly names: readonly string[];
@@ -60,6 +63,7 @@ export class ConsumerClient implements Owner {
   readonly #positions = new Map<string, number | undefined>();
   /** To be given up when what is being done with it is finished. */
   #doomed: readonly string[] = [];
+  #doomedSinceMs = 0;
   #lastCommit: CommitOffsetsRequest | undefined;
   #isBusy = false;
   #nextHeartbeatMs = 0;
@@ -135,7 +139,8 @@ export class ConsumerClient implements Owner {
   }
 
   async #heartbeat(): Promise<void> {
-    if (this.#doomed.length > 0 && this.#witness.isQuick()) this.#release(this.#doomed);
+    const isLate = this.#world.nowMs - this.#doomedSinceMs >= GIVE_UP_MS_MAX;
+    if (this.#doomed.length > 0 && (isLate || this.#witness.isQuick())) this.#release(this.#doomed);
     const isJoining = this.#epoch === 0;
     const isNews = isJoining || !this.#isSubscriptionSent;
     const subscription = this.#subscription;
@@ -144,7 +149,7 @@ export class ConsumerClient implements Owner {
       memberId: this.memberId,
       memberEpoch: this.#epoch,
       instanceId: this.#instanceId,
-      rebalanceTimeoutMs: isJoining ? 60_000 : -1,
+      rebalanceTimeoutMs: isJoining ? REBALANCE_TIMEOUT_MS : -1,
       subscribedTopicNames: isNews ? subscription.names : null,
       subscribedTopicRegex: isNews ? subscription.regex : null,
       topicPartitions: this.#ownedPartitions(),
@@ -165,7 +170,9 @@ export class ConsumerClient implements Owner {
         partitions.map((partition) => `${topicId}/${partition}`),
       ),
     );
+    const hadDoomed = this.#doomed.length > 0;
     this.#doomed = this.owned.filter((partition) => !assigned.has(partition));
+    if (!hadDoomed) this.#doomedSinceMs = begunAtMs;
     if (this.#doomed.length > 0) this.#nextHeartbeatMs = this.#world.nowMs + 1_000;
     for (const partition of assigned) {
       if (this.#positions.has(partition)) continue;
