@@ -137,6 +137,7 @@ export class ClassicClient implements Owner {
       group.fetchOffsets({ memberId: null, memberEpoch: -1, topics: [{ topicId: TOPIC_ID, partitions }] }),
     );
     if (isFailure(fetched)) throw new Error(`offsets were refused: ${fetched.message}`);
+    if (this.isDead) return;
     for (const partition of partitions) {
       const offset = fetched.find((known) => known.partition === partition)?.offset ?? 0;
       this.#witness.acquires(this, partition);
