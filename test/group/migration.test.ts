@@ -103,6 +103,18 @@ describe("a member of KIP-848 in a classic group", () => {
     expect(await heartbeat(world, again)).toBeNull();
   });
 
+  test("that comes after another has left gets nothing that a classic member has not given up yet", async () => {
+    const { world, topicId, member } = await classicWorld();
+    await beat(world, JOINING);
+    await beat(world, { memberEpoch: -1 });
+    const joined = ok(await beat(world, { ...JOINING, memberId: "newer" }));
+    expect(joined.assignment).toEqual([]);
+    await rejoin(world, member, [0, 1, 2, 3]);
+    await rejoin(world, member, [0, 1]);
+    const next = ok(await beat(world, { memberId: "newer", memberEpoch: joined.memberEpoch }));
+    expect(next.assignment).toEqual([{ topicId, partitions: [2, 3] }]);
+  });
+
   test("whose session ends gives them their protocol back, also when the object was lost meanwhile", async () => {
     const { world, member } = await classicWorld();
     await beat(world, JOINING);

@@ -15,7 +15,7 @@ import {
 } from "../consumer-protocol.ts";
 import type { NamedPartitions } from "../rpc.ts";
 import type { GroupContext } from "../settings.ts";
-import { type Assignment, assignmentOf, filter } from "./assignment.ts";
+import { type Assignment, assignmentOf, filter, union } from "./assignment.ts";
 import { isClassic } from "./classic-face.ts";
 import { ConsumerGroup } from "./consumer-group.ts";
 import { newConsumerMember } from "./consumer-member.ts";
@@ -94,11 +94,11 @@ export function upgraded(
   return consumers;
 }
 
-/** The members keep what they were to have, and begin to assign it among themselves. */
+/** The members keep what they have or may still have, whatever they were to have, and begin to assign it among themselves. */
 export function downgraded(context: GroupContext, group: ConsumerGroup): ClassicGroup {
   const { membership } = group;
   const members = [...membership.values()].filter(isClassic).map((member): ClassicMember => {
-    const { memberId, instanceId, clientId, clientHost, rebalanceTimeoutMs, classic, target } = member;
+    const { memberId, instanceId, clientId, clientHost, rebalanceTimeoutMs, classic } = member;
     const { version } = readSubscription(classic.protocols[0]?.metadata ?? new Uint8Array()) ?? {
       version: 0,
     };
@@ -110,7 +110,10 @@ export function downgraded(context: GroupContext, group: ConsumerGroup): Classic
       sessionTimeoutMs: classic.sessionTimeoutMs,
       rebalanceTimeoutMs,
       protocols: classic.protocols,
-      assignment: writeConsumerAssignment(version, group.classic.named(target)),
+      assignment: writeConsumerAssignment(
+        version,
+        group.classic.named(union(member.assigned, member.revoking)),
+      ),
     };
   });
   for (const member of [...membership.values()]) group.classic.forget(member);
