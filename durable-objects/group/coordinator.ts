@@ -199,6 +199,8 @@ export class Coordinator implements GroupRpc {
       return {
         needs,
         run: (topics) => {
+          // An empty one may still expect members that it has given an id.
+          if (this.#group?.type === "classic") this.#group.dissolve();
           this.#group = consumers;
           return consumers.heartbeat(request, topics);
         },
@@ -288,6 +290,7 @@ export class Coordinator implements GroupRpc {
 
   /** Everything but that the Controller is still to be told. */
   #remove(): void {
+    if (this.#group?.type === "classic") this.#group.dissolve();
     this.#group = undefined;
     this.#store.saveGroup(undefined);
     this.#offsets.clear();

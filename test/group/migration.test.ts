@@ -208,6 +208,22 @@ describe("a classic member in a group of KIP-848", () => {
     expect(ok(await beat(world, { memberEpoch: 2 })).assignment?.[0]?.partitions).toEqual([0, 1, 2, 3]);
   });
 
+  test("stays when the time is over in which it was first to come back with its id", async () => {
+    const world = new GroupWorld();
+    world.setTopic(TOPIC, 1);
+    const { memberId } = refusedJoin(await world.ask((group) => group.joinGroup(joinRequest())));
+    await beat(world, JOINING);
+    const joined = ok(await world.ask((group) => group.joinGroup(joinRequest({ memberId }))));
+    ok(await world.ask((group) => group.syncGroup(syncRequest(joined))));
+    await beat(world, { memberEpoch: -1 });
+    const again = ok(await world.ask((group) => group.joinGroup(joinRequest({ memberId }))));
+    await assign(world, again, [[memberId, assignmentBytes(TOPIC, [0])]]);
+    for (let elapsedMs = 0; elapsedMs < 60_000; elapsedMs += 3_000) {
+      await world.advance(3_000);
+      expect(await heartbeat(world, again)).toBeNull();
+    }
+  });
+
   function refusedJoin(result: Parameters<typeof refused>[0]) {
     const failed = refused(result);
     if (!("memberId" in failed) || typeof failed.memberId !== "string")
