@@ -28,9 +28,15 @@ export class Random {
   }
 }
 
-/** Seeds of a run: EDGELOG_SEED repeats one, else `count` new ones. */
+/** Seeds of a run: the same `count` each time; EDGELOG_SEED=<n> repeats one, EDGELOG_SEED=random looks at new ones. */
 export function seeds(count: number): number[] {
   const asked = process.env.EDGELOG_SEED;
-  if (asked !== undefined) return [Number(asked)];
-  return Array.from({ length: count }, () => Math.floor(Math.random() * 2 ** 31));
+  if (asked !== undefined && asked !== "random") return [Number(asked)];
+  const random = asked === "random" ? Math.random : fixed();
+  return Array.from({ length: count }, () => Math.floor(random() * 2 ** 31));
+}
+
+function fixed(): () => number {
+  const random = new Random(1);
+  return () => random.next();
 }
