@@ -15,6 +15,13 @@ export interface Env {
   readonly EDGELOG_NUM_PARTITIONS?: string;
   /** How long the first rebalance of an empty group waits for more members, in ms (Kafka's `group.initial.rebalance.delay.ms`). */
   readonly EDGELOG_GROUP_INITIAL_REBALANCE_DELAY_MS?: string;
+  /**
+   * After how long without a heartbeat a member of KIP-848 is out, in ms (Kafka's `group.consumer.session.timeout.ms`;
+   * members of the classic protocol say their own).
+   */
+  readonly EDGELOG_GROUP_CONSUMER_SESSION_TIMEOUT_MS?: string;
+  /** How often a member of KIP-848 is to heartbeat, in ms (Kafka's `group.consumer.heartbeat.interval.ms`). */
+  readonly EDGELOG_GROUP_CONSUMER_HEARTBEAT_INTERVAL_MS?: string;
   /** host:port that Kafka clients are told to connect to; several, separated by commas, are as many brokers. */
   readonly EDGELOG_ADVERTISED_LISTENER?: string;
   /** The TCP ports that are open, separated by commas, where there are several: as many virtual brokers. */

@@ -2,15 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../../src/env.ts";
 import type { Failure } from "../../src/model/errors.ts";
 import { newTopicId, type TopicId } from "../../src/model/ids.ts";
-import {
-  ALARM_RETRY_MS,
-  CONSUMER_GROUP_HEARTBEAT_INTERVAL_MS,
-  CONSUMER_GROUP_SESSION_TIMEOUT_MS,
-  GROUP_INITIAL_REBALANCE_DELAY_MS_DEFAULT,
-  GROUP_MEMBERS_MAX,
-  OFFSETS_RETENTION_CHECK_MS,
-  OFFSETS_RETENTION_MS,
-} from "../../src/model/limits.ts";
+import { ALARM_RETRY_MS } from "../../src/model/limits.ts";
 import { CONTROLLER_NAME } from "../controller/rpc.ts";
 import { platformStorage } from "../partition/platform-storage.ts";
 import type { Clock } from "../partition/storage.ts";
@@ -38,7 +30,7 @@ import type {
   SyncedGroup,
   SyncGroupRequest,
 } from "./rpc.ts";
-import type { GroupSettings } from "./settings.ts";
+import { groupSettings } from "./settings.ts";
 
 const CLOCK: Clock = { now: () => Date.now() };
 
@@ -56,7 +48,7 @@ export class GroupCoordinator extends DurableObject<Env> implements GroupRpc {
     this.#coordinator = new Coordinator(groupId, {
       storage,
       clock: CLOCK,
-      settings: settingsFrom(env),
+      settings: groupSettings(env),
       newId: newTopicId,
       openGroup: (opened) => controller().openGroup(opened),
       closeGroup: (closed) => controller().closeGroup(closed),
@@ -141,17 +133,4 @@ export class GroupCoordinator extends DurableObject<Env> implements GroupRpc {
     if (nextMs === undefined) void this.ctx.storage.deleteAlarm();
     this.#coordinator.timers.rearm(null);
   }
-}
-
-function settingsFrom(env: Env): GroupSettings {
-  const delayMs = Number(env.EDGELOG_GROUP_INITIAL_REBALANCE_DELAY_MS ?? "");
-  const hasDelay = env.EDGELOG_GROUP_INITIAL_REBALANCE_DELAY_MS !== undefined && delayMs >= 0;
-  return {
-    initialRebalanceDelayMs: hasDelay ? delayMs : GROUP_INITIAL_REBALANCE_DELAY_MS_DEFAULT,
-    membersMax: GROUP_MEMBERS_MAX,
-    consumerSessionTimeoutMs: CONSUMER_GROUP_SESSION_TIMEOUT_MS,
-    consumerHeartbeatIntervalMs: CONSUMER_GROUP_HEARTBEAT_INTERVAL_MS,
-    offsetsRetentionMs: OFFSETS_RETENTION_MS,
-    offsetsRetentionCheckMs: OFFSETS_RETENTION_CHECK_MS,
-  };
 }

@@ -1,3 +1,15 @@
+import type { Env } from "../../src/env.ts";
+import {
+  CONSUMER_GROUP_HEARTBEAT_INTERVAL_MS,
+  CONSUMER_GROUP_HEARTBEAT_INTERVAL_MS_DEFAULT,
+  CONSUMER_GROUP_SESSION_TIMEOUT_MS_DEFAULT,
+  GROUP_INITIAL_REBALANCE_DELAY_MS,
+  GROUP_INITIAL_REBALANCE_DELAY_MS_DEFAULT,
+  GROUP_MEMBERS_MAX,
+  GROUP_SESSION_TIMEOUT_MS,
+  OFFSETS_RETENTION_CHECK_MS,
+  OFFSETS_RETENTION_MS,
+} from "../../src/model/limits.ts";
 import type { Clock } from "../partition/storage.ts";
 import type { GroupStore } from "./group-store.ts";
 import type { Sessions } from "./sessions.ts";
@@ -26,4 +38,37 @@ export interface GroupContext {
   readonly settings: GroupSettings;
   /** 22 characters of base64url that nobody else is given. */
   newId(): string;
+}
+
+/** A variable that is no number within its bounds counts as not set. */
+export function groupSettings(env: Partial<Env>): GroupSettings {
+  return {
+    initialRebalanceDelayMs: within(
+      env.EDGELOG_GROUP_INITIAL_REBALANCE_DELAY_MS,
+      GROUP_INITIAL_REBALANCE_DELAY_MS,
+      GROUP_INITIAL_REBALANCE_DELAY_MS_DEFAULT,
+    ),
+    membersMax: GROUP_MEMBERS_MAX,
+    consumerSessionTimeoutMs: within(
+      env.EDGELOG_GROUP_CONSUMER_SESSION_TIMEOUT_MS,
+      GROUP_SESSION_TIMEOUT_MS,
+      CONSUMER_GROUP_SESSION_TIMEOUT_MS_DEFAULT,
+    ),
+    consumerHeartbeatIntervalMs: within(
+      env.EDGELOG_GROUP_CONSUMER_HEARTBEAT_INTERVAL_MS,
+      CONSUMER_GROUP_HEARTBEAT_INTERVAL_MS,
+      CONSUMER_GROUP_HEARTBEAT_INTERVAL_MS_DEFAULT,
+    ),
+    offsetsRetentionMs: OFFSETS_RETENTION_MS,
+    offsetsRetentionCheckMs: OFFSETS_RETENTION_CHECK_MS,
+  };
+}
+
+function within(
+  text: string | undefined,
+  { least, most }: { readonly least: number; readonly most: number },
+  otherwise: number,
+): number {
+  const value = Number(text ?? Number.NaN);
+  return value >= least && value <= most ? value : otherwise;
 }

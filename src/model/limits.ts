@@ -144,12 +144,14 @@ export const GROUP_SESSION_TIMEOUT_MS = { least: 6 * SECOND_MS, most: 1_800 * SE
 /** A rebalance waits no longer, whatever its members ask for. */
 export const GROUP_REBALANCE_TIMEOUT_MS_MAX = 24 * 3_600 * SECOND_MS;
 /** Kafka's `group.initial.rebalance.delay.ms`. */
+export const GROUP_INITIAL_REBALANCE_DELAY_MS = { least: 0, most: 300 * SECOND_MS } as const;
 export const GROUP_INITIAL_REBALANCE_DELAY_MS_DEFAULT = 3 * SECOND_MS;
 /** A new member whose JoinGroup is parked cannot heartbeat: it is given so long (Kafka's constant). */
 export const GROUP_NEW_MEMBER_JOIN_TIMEOUT_MS = 300 * SECOND_MS;
 /** Kafka's `group.consumer.session.timeout.ms` and `group.consumer.heartbeat.interval.ms` (KIP-848). */
-export const CONSUMER_GROUP_SESSION_TIMEOUT_MS = 45 * SECOND_MS;
-export const CONSUMER_GROUP_HEARTBEAT_INTERVAL_MS = 5 * SECOND_MS;
+export const CONSUMER_GROUP_SESSION_TIMEOUT_MS_DEFAULT = 45 * SECOND_MS;
+export const CONSUMER_GROUP_HEARTBEAT_INTERVAL_MS_DEFAULT = 5 * SECOND_MS;
+export const CONSUMER_GROUP_HEARTBEAT_INTERVAL_MS = { least: 0.5 * SECOND_MS, most: 60 * SECOND_MS } as const;
 /** How often a group whose assignments are made here asks whether topics have come, gone or grown. */
 export const GROUP_TOPICS_REFRESH_MS = 5 * SECOND_MS;
 /** Partitions that one group's members are assigned here, and topics that one member subscribes to by name. */

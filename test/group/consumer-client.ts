@@ -1,7 +1,7 @@
 import type { CommitOffsetsRequest, ConsumerGroupHeartbeatRequest } from "../../durable-objects/group/rpc.ts";
 import { type Failure, isFailure } from "../../src/model/errors.ts";
 import type { TopicId } from "../../src/model/ids.ts";
-import { CONSUMER_GROUP_SESSION_TIMEOUT_MS } from "../../src/model/limits.ts";
+import { CONSUMER_GROUP_SESSION_TIMEOUT_MS_DEFAULT } from "../../src/model/limits.ts";
 import type { Owner } from "./classic-client.ts";
 import { commitRequest } from "./classic-requests.ts";
 import { type GroupWorld, LostObject } from "./group-world.ts";
@@ -9,7 +9,7 @@ import { type GroupWorld, LostObject } from "./group-world.ts";
 const HEARTBEAT_MS = 5_000;
 const REBALANCE_TIMEOUT_MS = 60_000;
 /** Who gives up later than this may be fenced while its session still runs. */
-const GIVE_UP_MS_MAX = REBALANCE_TIMEOUT_MS - CONSUMER_GROUP_SESSION_TIMEOUT_MS;
+const GIVE_UP_MS_MAX = REBALANCE_TIMEOUT_MS - CONSUMER_GROUP_SESSION_TIMEOUT_MS_DEFAULT;
 
 export interface Subscription {
   readonly names: readonly string[];
@@ -52,7 +52,7 @@ export function heartbeatRequest(
  */
 export class ConsumerClient implements Owner {
   readonly memberId: string;
-  readonly sessionTimeoutMs = CONSUMER_GROUP_SESSION_TIMEOUT_MS;
+  readonly sessionTimeoutMs = CONSUMER_GROUP_SESSION_TIMEOUT_MS_DEFAULT;
   readonly #world: GroupWorld;
   readonly #witness: ConsumerWitness;
   readonly #instanceId: string | null;

@@ -4,7 +4,7 @@ import type {
   ConsumerGroupHeartbeatAnswer,
   ConsumerGroupHeartbeatRequest,
 } from "../../durable-objects/group/rpc.ts";
-import { CONSUMER_GROUP_SESSION_TIMEOUT_MS } from "../../src/model/limits.ts";
+import { CONSUMER_GROUP_SESSION_TIMEOUT_MS_DEFAULT } from "../../src/model/limits.ts";
 import { ok, refused } from "../cluster/results.ts";
 import { alone, commitRequest } from "./classic-requests.ts";
 import { heartbeatRequest } from "./consumer-client.ts";
@@ -95,7 +95,7 @@ describe("a member", () => {
     const { world } = worldWith(2);
     await join(world, "a");
     await join(world, "b");
-    await world.advance(CONSUMER_GROUP_SESSION_TIMEOUT_MS - 1);
+    await world.advance(CONSUMER_GROUP_SESSION_TIMEOUT_MS_DEFAULT - 1);
     expect(ok(await beat(world, { memberId: "b", memberEpoch: 2 })).assignment).toBeNull();
     await world.advance(1);
     expect(partitions(ok(await beat(world, { memberId: "b", memberEpoch: 2 })))).toEqual([0, 1]);
@@ -242,7 +242,7 @@ describe("a static member", () => {
     await beat(world, { memberId: "a", memberEpoch: -2, ...instance });
     const second = await join(world, "b");
     expect(partitions(second)).toEqual([]);
-    await world.advance(CONSUMER_GROUP_SESSION_TIMEOUT_MS - 1_000);
+    await world.advance(CONSUMER_GROUP_SESSION_TIMEOUT_MS_DEFAULT - 1_000);
     await beat(world, { memberId: "b", memberEpoch: 2 });
     await world.advance(1_000);
     expect(partitions(ok(await beat(world, { memberId: "b", memberEpoch: 2 })))).toEqual([0, 1]);

@@ -1,5 +1,10 @@
 import { resolve } from "node:path";
 import { type Command, Option } from "commander";
+import {
+  CONSUMER_GROUP_HEARTBEAT_INTERVAL_MS,
+  GROUP_INITIAL_REBALANCE_DELAY_MS,
+  GROUP_SESSION_TIMEOUT_MS,
+} from "../../model/limits.ts";
 import { booleanText, collect, directoryPath, integerBetween, portNumber } from "../arguments.ts";
 import { note, printJson, printLine } from "../output.ts";
 import { type Platform, startPlatform } from "../platform.ts";
@@ -14,6 +19,8 @@ interface ServeOptions {
   readonly autoCreateTopics?: string;
   readonly numPartitions?: number;
   readonly groupInitialRebalanceDelay?: number;
+  readonly groupConsumerSessionTimeout?: number;
+  readonly groupConsumerHeartbeatInterval?: number;
   readonly advertisedListener?: string;
   readonly allowedOrigins?: string;
   readonly quiet?: boolean;
@@ -38,13 +45,27 @@ export function addServe(program: Command): void {
     .option(
       "--group-initial-rebalance-delay <ms>",
       "how long the first rebalance of an empty group waits for more members",
-      integerBetween(0, 300_000),
+      between(GROUP_INITIAL_REBALANCE_DELAY_MS),
+    )
+    .option(
+      "--group-consumer-session-timeout <ms>",
+      "after how long without a heartbeat a member of KIP-848 is out",
+      between(GROUP_SESSION_TIMEOUT_MS),
+    )
+    .option(
+      "--group-consumer-heartbeat-interval <ms>",
+      "how often a member of KIP-848 is to heartbeat",
+      between(CONSUMER_GROUP_HEARTBEAT_INTERVAL_MS),
     )
     .option("--advertised-listener <host:port>", "where Kafka clients are told to connect")
     .option("--allowed-origins <origins>", "web origins that may call, separated by commas, or *")
     .option("-q, --quiet", "do not pass on what the Worker logs below a warning")
     .option("--json", "print the listeners as JSON")
     .action(serve);
+}
+
+function between({ least, most }: { readonly least: number; readonly most: number }) {
+  return integerBetween(least, most);
 }
 
 async function serve(options: ServeOptions): Promise<void> {
@@ -69,6 +90,8 @@ function workerVars(options: ServeOptions): Record<string, string> {
     EDGELOG_AUTO_CREATE_TOPICS: options.autoCreateTopics,
     EDGELOG_NUM_PARTITIONS: options.numPartitions?.toString(),
     EDGELOG_GROUP_INITIAL_REBALANCE_DELAY_MS: options.groupInitialRebalanceDelay?.toString(),
+    EDGELOG_GROUP_CONSUMER_SESSION_TIMEOUT_MS: options.groupConsumerSessionTimeout?.toString(),
+    EDGELOG_GROUP_CONSUMER_HEARTBEAT_INTERVAL_MS: options.groupConsumerHeartbeatInterval?.toString(),
     EDGELOG_ADVERTISED_LISTENER: options.advertisedListener,
     EDGELOG_ALLOWED_ORIGINS: options.allowedOrigins,
   };
