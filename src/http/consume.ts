@@ -3,9 +3,10 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, type LogBounds } from "../../durable-objects/partition/rpc.ts";
 import { Cluster, type ReadAnswer } from "../cluster/cluster.ts";
-import { answerBytes } from "../cluster/in-flight.ts";
+import { answerBytes, type Hold } from "../cluster/in-flight.ts";
 import { decodeBatches } from "../log/batch.ts";
-import { batchHeaders } from "../log/batch-header.ts";
+import { batchHeaders, sliceFrom } from "../log/batch-header.ts";
+import { releaseBytes } from "../model/bytes.ts";
 import { type Failure, isFailure, unwrap } from "../model/errors.ts";
 import { READ_BYTES_DEFAULT, READ_BYTES_MAX, READ_WAIT_MS_MAX } from "../model/limits.ts";
 import { recordToJsonText } from "../subscribe/record-json.ts";
@@ -105,12 +106,15 @@ consumeRoutes.openapi(
     const { topic, partition } = c.req.valid("param");
     const query = c.req.valid("query");
     const cluster = new Cluster(c.env);
-    const found = await read(cluster, topic, partition, query, c.req.raw.signal);
+    const maxBytes = answerBytes.share(query.max_bytes ?? READ_BYTES_DEFAULT);
+    const found = await read(cluster, topic, partition, { ...query, max_bytes: maxBytes }, c.req.raw.signal);
     if (isFailure(found)) return errorResponse(found, boundsBeside(found));
-    countFetched(found.batches.length);
+    // Others may have taken the room meanwhile.
+    const fitting = within(found, answerBytes.share(found.batches.length));
+    countFetched(fitting.batches.length);
     const hold = answerBytes.hold();
-    hold.grow(found.batches.length);
-    return answer(type, found, query.value, hold.release);
+    hold.grow(fitting.batches.length);
+    return answer(type, fitting, query.value, hold);
   },
 );
 
@@ -123,14 +127,10 @@ async function read(
   cluster: Cluster,
   topic: string,
   partition: number,
-  query: z.infer<typeof ConsumeQuery>,
+  query: z.infer<typeof ConsumeQuery> & { readonly max_bytes: number },
   signal: AbortSignal,
 ): Promise<Found | (Failure & Partial<LogBounds>)> {
-  const {
-    max_bytes: maxBytes = READ_BYTES_DEFAULT,
-    min_bytes: minBytes = 1,
-    max_wait_ms: maxWaitMs = 0,
-  } = query;
+  const { max_bytes: maxBytes, min_bytes: minBytes = 1, max_wait_ms: maxWaitMs = 0 } = query;
   const readAt = async (offset: number): Promise<Found | (Failure & Partial<LogBounds>)> => {
     const request = {
       offset,
@@ -158,7 +158,16 @@ async function read(
   return isFailure(found) && found.error === "OFFSET_OUT_OF_RANGE" ? begin() : found;
 }
 
-function answer(type: string, found: Found, value: "json" | undefined, sent: () => void): Response {
+/** Its first whole batches, at most so many bytes but at least one. */
+function within(found: Found, maxBytes: number): Found {
+  const { batches, offset } = found;
+  if (batches.length <= maxBytes) return found;
+  const fitting = sliceFrom(batches, offset, maxBytes).slice();
+  releaseBytes(batches);
+  return { ...found, batches: fitting };
+}
+
+function answer(type: string, found: Found, value: "json" | undefined, hold: Hold): Response {
   const nextOffset = nextOffsetOf(found);
   const headers = {
     "content-type": type,
@@ -167,10 +176,10 @@ function answer(type: string, found: Found, value: "json" | undefined, sent: () 
     "edgelog-high-watermark": String(found.highWatermark),
     "edgelog-log-start-offset": String(found.logStartOffset),
   };
-  if (type === RECORD_BATCH_TYPE) return new Response(byteStream(found.batches, sent), { headers });
-  const records = recordTexts(found, value);
+  if (type === RECORD_BATCH_TYPE) return new Response(byteStream(found.batches, hold), { headers });
+  const records = recordTexts(found, value, hold);
   const text = type === NDJSON_TYPE ? lines(records) : jsonText(records, found, nextOffset);
-  return new Response(textStream(text, sent), { headers });
+  return new Response(textStream(text, hold), { headers });
 }
 
 /** From the batches' headers, so that it can be said before a record has been decoded. */
@@ -180,8 +189,20 @@ function nextOffsetOf({ batches, offset }: Found): number {
   return next;
 }
 
-function* recordTexts({ batches, offset }: Found, value: "json" | undefined): Generator<string> {
-  for (const record of decodeBatches(batches)) {
+/** A compressed batch is held decompressed while its records are sent, too. */
+function* recordTexts(
+  { batches, offset }: Found,
+  value: "json" | undefined,
+  hold: Hold,
+): Generator<string, void, undefined> {
+  let decompressed = 0;
+  const records = decodeBatches(batches, (bytes) => {
+    hold.shrink(decompressed);
+    decompressed = 0;
+    hold.grow(bytes);
+    decompressed = bytes;
+  });
+  for (const record of records) {
     if (record.offset >= offset) yield recordToJsonText(record, { value });
   }
 }

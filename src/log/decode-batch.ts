@@ -10,15 +10,20 @@ import { VarintReader } from "./varint.ts";
 
 /**
  * The records of one whole batch, in order of their offsets; none of a control batch. Works through the batch as it is
- * asked, so what is wrong with the last record is thrown after the others have been given.
+ * asked, so what is wrong with the last record is thrown after the others have been given. `decompressed` is told how many
+ * bytes it holds meanwhile beside the batch.
  * @throws {EdgelogError} CORRUPT_MESSAGE: torn, or not what its CRC says. UNSUPPORTED_FOR_MESSAGE_FORMAT: not magic 2.
  *   UNSUPPORTED_COMPRESSION_TYPE: unknown codec. MESSAGE_TOO_LARGE: decompresses to more than
  *   DECOMPRESSED_BATCH_BYTES_MAX. INVALID_RECORD: records that break the format.
  */
-export function* decodeBatch(batch: Uint8Array): Generator<LogRecord, void, undefined> {
+export function* decodeBatch(
+  batch: Uint8Array,
+  decompressed: (bytes: number) => void = () => {},
+): Generator<LogRecord, void, undefined> {
   const header = checkedHeader(batch);
   if (header.isControl) return;
   const body = recordsOf(batch, header);
+  decompressed(body.buffer === batch.buffer ? 0 : body.length);
   const reader = new VarintReader(body);
   let before = -1;
   for (let index = 0; index < header.recordsCount; index++) {
@@ -44,9 +49,12 @@ export function* decodeBatch(batch: Uint8Array): Generator<LogRecord, void, unde
  * The records of whole batches that follow one another.
  * @throws {EdgelogError} as {@link decodeBatch}.
  */
-export function* decodeBatches(batches: Uint8Array): Generator<LogRecord, void, undefined> {
+export function* decodeBatches(
+  batches: Uint8Array,
+  decompressed?: (bytes: number) => void,
+): Generator<LogRecord, void, undefined> {
   for (const { header, position } of batchHeaders(batches)) {
-    yield* decodeBatch(batches.subarray(position, position + header.sizeInBytes));
+    yield* decodeBatch(batches.subarray(position, position + header.sizeInBytes), decompressed);
   }
 }
 

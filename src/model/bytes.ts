@@ -19,5 +19,5 @@ export function releaseBytes(bytes: Uint8Array): void {
 
 /** Frees the whole buffer that these bytes lie in, as {@link releaseBytes}: nothing else in it may be needed. */
 export function releaseBuffer({ buffer }: Uint8Array): void {
-  if (buffer instanceof ArrayBuffer) buffer.transfer(0);
+  if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0);
 }

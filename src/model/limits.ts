@@ -200,12 +200,17 @@ export const HTTP_BATCH_BYTES_TARGET = 1_000_000;
 export const APPENDS_PER_REQUEST_IN_FLIGHT_MAX = 64;
 /** Bodies of all HTTP requests of an isolate that are being read or worked on; beyond it requests are told to retry. */
 export const HTTP_BODY_BYTES_IN_FLIGHT_MAX = 48 * MiB;
-/** Record batches of all HTTP answers of an isolate that are being sent; beyond it requests are told to retry. */
+/** Record batches of all HTTP answers of an isolate that are being sent; the fuller it is, the less an answer may have … */
 export const HTTP_ANSWER_BYTES_IN_FLIGHT_MAX = 48 * MiB;
-/** What has been held for so long is taken for given up: a request whose client went away may never say so. */
+/** … and where there would be less than so much, requests are told to retry. */
+export const ANSWER_SHARE_BYTES_MIN = 64 * KiB;
+/** Where others need the room, an answer of which nothing was taken for so long is broken off … */
+export const HTTP_STALLED_MS_MAX = 10 * SECOND_MS;
+/** … and whatever was held for so long is taken for given up: a request whose client went away may never say so. */
 export const HTTP_IN_FLIGHT_MS_MAX = 120 * SECOND_MS;
-/** A streamed answer is encoded in pieces of about so many characters. */
+/** A streamed answer is sent in pieces of about so many characters or bytes. */
 export const HTTP_CHUNK_CHARS = 64 * KiB;
+export const HTTP_CHUNK_BYTES = 256 * KiB;
 
 // ── the Kafka protocol ───────────────────────────────────────────────────────────────────────────────────────────────
 /** A request, as its length prefix announces it (Kafka's `socket.request.max.bytes`; its default is 100 MB). */

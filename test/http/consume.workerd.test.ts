@@ -1,5 +1,7 @@
 import { describe, expect, test } from "vitest";
+import { answerBytes } from "../../src/cluster/in-flight.ts";
 import { encodeBatch } from "../../src/log/batch.ts";
+import { HTTP_ANSWER_BYTES_IN_FLIGHT_MAX } from "../../src/model/limits.ts";
 import { answer, consume, newTopic, produce, refusal, request, send } from "./http.ts";
 
 const NDJSON = "application/x-ndjson";
@@ -285,3 +287,26 @@ test("HEAD holds nothing of the answers that it does not read", async () => {
   const whole = await request(path, { headers: { accept: RECORD_BATCH } });
   expect([whole.status, (await whole.arrayBuffer()).byteLength]).toEqual([200, expect.any(Number)]);
 });
+
+test.each(["application/json", RECORD_BATCH])(
+  "however many take nothing of an answer of %s, there is room for one who does, and memory is bounded",
+  async (accept) => {
+    const topic = await newTopic();
+    const value = new Uint8Array(900_000);
+    for (let i = 0; i < 10; i++) {
+      const batch = encodeBatch([{ timestamp: 1, key: null, value }]);
+      const init = { method: "POST", headers: { "content-type": RECORD_BATCH }, body: batch };
+      await answer(request(`/v1/topics/${topic}/records?partition=0`, init));
+    }
+    const slow: Response[] = [];
+    for (let reader = 0; reader < 20; reader++) {
+      slow.push(await consume(topic, "?max_bytes=8388608", accept));
+      expect(answerBytes.held()).toBeLessThan(HTTP_ANSWER_BYTES_IN_FLIGHT_MAX);
+    }
+    expect(slow.map(({ status }) => status)).toContain(200);
+    const small = await topicOf(["a"]);
+    expect(offsets(await answer(consume(small)))).toEqual([0]);
+    await Promise.all(slow.map(({ body }) => body?.cancel()));
+    await expect.poll(() => answerBytes.held()).toBe(0);
+  },
+);
