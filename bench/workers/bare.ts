@@ -70,8 +70,9 @@ export class PartitionLog extends DurableObject<BareEnv> {
     return new Response(null, { status: 101, webSocket: client });
   }
 
-  /** To every socket. */
+  /** Stored, and to every socket. */
   send(frame: Uint8Array): number {
+    this.ctx.storage.sql.exec("INSERT INTO log VALUES (?, ?)", this.#next++, frame);
     const sockets = this.ctx.getWebSockets();
     for (const socket of sockets) socket.send(frame);
     return sockets.length;
@@ -81,7 +82,11 @@ export class PartitionLog extends DurableObject<BareEnv> {
     this.ctx.storage.sql.exec(
       "CREATE TABLE IF NOT EXISTS log (base_offset INTEGER PRIMARY KEY, batches BLOB NOT NULL)",
     );
-    this.#next = 0;
+    // It may have slept among its sockets.
+    const last = this.ctx.storage.sql.exec<{ last: number }>(
+      "SELECT coalesce(max(base_offset), -1) AS last FROM log",
+    );
+    this.#next = last.one().last + 1;
   }
 
   #flush(): void {
