@@ -47,6 +47,12 @@ function advice({ code, message }: EdgelogError): string {
   if (code === "UNKNOWN_TOPIC_OR_PARTITION") {
     return `${message}\n"edgelog topic list" shows the topics there are, "edgelog topic describe" a topic's partitions, "edgelog topic create" makes one.`;
   }
+  if (code === "GROUP_ID_NOT_FOUND") {
+    return `${message}\n"edgelog group list" shows the groups there are.`;
+  }
+  if (code === "NON_EMPTY_GROUP" || code === "GROUP_SUBSCRIBED_TO_TOPIC") {
+    return `${code}: ${message}\n"edgelog group describe --members" shows the members.`;
+  }
   if (code === "INVALID_CONFIG") {
     return `${code}: ${message}\n"edgelog topic describe --all-configs <topic>" shows the configs there are.`;
   }

@@ -6,6 +6,7 @@ import { Command } from "commander";
 import { PACKAGE_ROOT } from "./bundle.ts";
 import { addCompletion } from "./commands/completion.ts";
 import { addConsume } from "./commands/consume.ts";
+import { addGroup } from "./commands/group.ts";
 import { addProduce } from "./commands/produce.ts";
 import { addServe } from "./commands/serve.ts";
 import { addTopic } from "./commands/topic.ts";
@@ -21,6 +22,7 @@ export function createProgram(): Command {
   addTopic(program);
   addProduce(program);
   addConsume(program);
+  addGroup(program);
   addTunnel(program);
   addCompletion(program);
   return program;

@@ -7,7 +7,7 @@ describe("edgelog", () => {
   test("--help and --version are data: stdout, exit code 0", async () => {
     const help = await edgelog(["--help"]);
     expect(help).toMatchObject({ exitCode: 0, stderr: "" });
-    for (const command of ["serve", "topic", "produce", "consume", "tunnel", "completion"])
+    for (const command of ["serve", "topic", "produce", "consume", "group", "tunnel", "completion"])
       expect(help.stdout).toContain(command);
     expect(await edgelog(["--version"])).toMatchObject({
       exitCode: 0,
@@ -57,6 +57,7 @@ describe("edgelog", () => {
     expect(await suggested("topic", "create", "--part")).toContain("--partitions");
     expect(await suggested("topic", "create", "x", "--config", "retention.m")).toContain("retention.ms=");
     expect(await suggested("consume", "x", "--offset", "beg")).toContain("beginning");
+    expect(await suggested("group", "reset-offsets", "x", "--by-duration", "PT1")).toContain("PT1H");
     expect(await suggested("tunnel", "--li")).toContain("--listen");
   });
 
