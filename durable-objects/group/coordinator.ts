@@ -10,8 +10,10 @@ import type { Clock, LogStorage } from "../partition/storage.ts";
 import { ClassicGroup } from "./classic/classic-group.ts";
 import type { ClassicRecord } from "./classic/classic-roster.ts";
 import { CommitQueue, type CommitResult } from "./commit-queue.ts";
+import { topicPartitionsOf } from "./consumer/assignment.ts";
 import type { ClassicFace } from "./consumer/classic-face.ts";
 import { ConsumerGroup } from "./consumer/consumer-group.ts";
+import type { NativeTraits } from "./consumer/consumer-member.ts";
 import { heartbeatProblem } from "./consumer/heartbeat-request.ts";
 import type { ConsumerRecord } from "./consumer/membership.ts";
 import { downgraded, planUpgrade, upgraded } from "./consumer/migration.ts";
@@ -21,9 +23,11 @@ import {
   type TopicLookUp,
   type TopicSnapshot,
 } from "./consumer/topic-directory.ts";
-import { subscribedTopics } from "./consumer-protocol.ts";
+import { CONSUMER_PROTOCOL_TYPE, subscribedTopics } from "./consumer-protocol.ts";
 import { GroupOffsets, OFFSETS_TIMER } from "./group-offsets.ts";
 import { GroupStore } from "./group-store.ts";
+import type { MemberSockets } from "./native/member-sockets.ts";
+import { SOCKETS_TIMER, SocketMembers } from "./native/socket-members.ts";
 import { Registration } from "./registration.ts";
 import { commitProblem, joinProblem, leaveProblem, syncProblem } from "./requests.ts";
 import {
@@ -53,6 +57,7 @@ import type { GroupContext, GroupSettings } from "./settings.ts";
 import { Timers } from "./timers.ts";
 
 const CLOSE_TIMER = "close";
+const NOTHING_NEW = { subscribedTopicNames: null, subscribedTopicRegex: null };
 
 /** What the coordinator needs of the world around it. */
 export interface CoordinatorSurroundings {
@@ -64,6 +69,7 @@ export interface CoordinatorSurroundings {
   openGroup(groupId: string): Promise<void>;
   /** Tells it that it does not exist any more; can be repeated. */
   closeGroup(groupId: string): Promise<void>;
+  readonly sockets: MemberSockets;
   readonly topics: TopicLookUp & {
     /** Those of these topics that exist. */
     existingTopics(topicIds: readonly TopicId[]): Promise<TopicId[]>;
@@ -80,6 +86,8 @@ interface Plan<T> {
 export class Coordinator implements GroupRpc {
   readonly groupId: string;
   readonly timers: Timers;
+  /** Members that hold a WebSocket. */
+  readonly sockets: SocketMembers;
   readonly #around: CoordinatorSurroundings;
   readonly #store: GroupStore;
   readonly #offsets: GroupOffsets;
@@ -102,15 +110,31 @@ export class Coordinator implements GroupRpc {
       close: () => around.closeGroup(groupId),
       transaction: (closure) => storage.transactionSync(closure),
     });
+    const sessions = new Sessions(this.#store, this.timers, clock);
     this.#context = {
       store: this.#store,
       timers: this.timers,
-      sessions: new Sessions(this.#store, this.timers, clock),
+      sessions,
       clock,
       settings,
       newId: around.newId,
+      isConnected: (memberId) => this.sockets.isConnected(memberId),
     };
     this.#offsets = new GroupOffsets(storage, this.#context);
+    this.sockets = new SocketMembers({
+      sockets: around.sockets,
+      clock,
+      settings,
+      timers: this.timers,
+      sessions,
+      group: () => (this.#group?.type === "consumer" ? this.#group : undefined),
+      heartbeat: (request, done) => this.#consumerHeartbeat(request, { type: "socket" }, done),
+      change: (change) => this.#change(change),
+      commit: (request) => this.commitOffsets(request),
+      committed: (assignment) => this.#offsets.fetch(topicPartitionsOf(assignment)),
+      lookForTopics: () => this.#lookForTopics(),
+    });
+    this.sockets.restore();
     if (this.#store.exists) storage.transactionSync(() => this.#restore());
   }
 
@@ -124,6 +148,7 @@ export class Coordinator implements GroupRpc {
         ? new ClassicGroup(this.#context, record)
         : new ConsumerGroup(this.#context, record);
     this.#group.restore();
+    this.sockets.restored();
     this.#offsets.schedule(this.#group);
   }
 
@@ -181,17 +206,34 @@ export class Coordinator implements GroupRpc {
 
   // ── consumer (KIP-848) ─────────────────────────────────────────────────────────────────────────────────────────────
 
-  async consumerGroupHeartbeat(
+  consumerGroupHeartbeat(
     request: ConsumerGroupHeartbeatRequest,
+  ): Promise<ConsumerGroupHeartbeatAnswer | Failure> {
+    return this.#consumerHeartbeat(request, null);
+  }
+
+  /** `native`: of a member that does not speak Kafka's protocol. `done`: in the turn in which it has been heard. */
+  async #consumerHeartbeat(
+    request: ConsumerGroupHeartbeatRequest,
+    native: NativeTraits | null,
+    done?: (answer: ConsumerGroupHeartbeatAnswer) => void,
   ): Promise<ConsumerGroupHeartbeatAnswer | Failure> {
     const problem = this.#idProblem() ?? heartbeatProblem(request);
     if (problem !== undefined) return problem;
     const isJoining = request.memberEpoch === JOIN_EPOCH;
+    const beat = (group: ConsumerGroup, topics: TopicSnapshot | undefined) => {
+      this.#group = group;
+      const answer = group.heartbeat(request, topics, native);
+      if (!isFailure(answer)) done?.(answer);
+      return answer;
+    };
     return this.#carryOut(() => {
       const group = this.#group;
       // Of these, Kafka says GROUP_ID_NOT_FOUND, which ends a client; a member that has been forgotten joins again.
       if (!isJoining && group?.type !== "consumer") return this.#noGroup("UNKNOWN_MEMBER_ID");
-      if (group?.type === "classic" && !group.isEmpty) return this.#planUpgrade(group, request);
+      if (group?.type === "classic" && !group.isEmpty) {
+        return this.#planUpgrade(group, request, native, beat);
+      }
       const consumers = group?.type === "consumer" ? group : ConsumerGroup.create(this.#context);
       const needs =
         request.memberEpoch < JOIN_EPOCH ? undefined : consumers.membership.subscriptionsWith(request);
@@ -201,8 +243,7 @@ export class Coordinator implements GroupRpc {
         run: (topics) => {
           // An empty one may still expect members that it has given an id.
           if (this.#group?.type === "classic") this.#group.dissolve();
-          this.#group = consumers;
-          return consumers.heartbeat(request, topics);
+          return beat(consumers, topics);
         },
       };
     }, isJoining);
@@ -212,24 +253,47 @@ export class Coordinator implements GroupRpc {
   #planUpgrade(
     group: ClassicGroup,
     request: ConsumerGroupHeartbeatRequest,
+    native: NativeTraits | null,
+    beat: (group: ConsumerGroup, topics: TopicSnapshot) => ConsumerGroupHeartbeatAnswer | Failure,
   ): Plan<ConsumerGroupHeartbeatAnswer | Failure> | Failure {
     const upgrade = planUpgrade(group, request);
-    if (isFailure(upgrade)) return upgrade.error === "GROUP_ID_NOT_FOUND" ? this.#notForConsumers() : upgrade;
+    if (isFailure(upgrade)) {
+      return upgrade.error === "GROUP_ID_NOT_FOUND" ? this.#notForConsumers(group, native) : upgrade;
+    }
     return {
       needs: upgrade.needs,
       run: (topics) => {
         if (topics === undefined) {
           return failure("COORDINATOR_NOT_AVAILABLE", "which topics there are cannot be asked now");
         }
-        const consumers = upgraded(this.#context, group, upgrade.members, topics);
-        this.#group = consumers;
-        return consumers.heartbeat(request, topics);
+        return beat(upgraded(this.#context, group, upgrade.members, topics), topics);
       },
     };
   }
 
-  #notForConsumers(): Failure {
-    return failure("GROUP_ID_NOT_FOUND", "the group's members assign its partitions themselves");
+  /** Kafka's clients are told what Kafka tells them. */
+  #notForConsumers({ record: { protocolType } }: ClassicGroup, native: NativeTraits | null): Failure {
+    const reason =
+      protocolType === CONSUMER_PROTOCOL_TYPE
+        ? "some of its members are consumers whose subscriptions only they themselves understand"
+        : `its members are of protocol type ${JSON.stringify(protocolType)}, not consumers`;
+    return failure(
+      native === null ? "GROUP_ID_NOT_FOUND" : "INCONSISTENT_GROUP_PROTOCOL",
+      `group ${JSON.stringify(this.groupId)} assigns its partitions itself: ${reason}. Take another group id, or stop its members first`,
+    );
+  }
+
+  /** For members that ask for nothing: what has become of their topics. */
+  async #lookForTopics(): Promise<void> {
+    const needs =
+      this.#group?.type === "consumer" ? this.#group.membership.subscriptionsWith(NOTHING_NEW) : undefined;
+    if (needs === undefined || isFailure(needs) || this.#topics.peek(needs) !== undefined) return;
+    try {
+      await this.#topics.refresh(needs);
+      this.#change(() => undefined);
+    } catch (error) {
+      console.warn("the Controller could not be asked for topics, the next time will do:", error);
+    }
   }
 
   /**
@@ -386,15 +450,20 @@ export class Coordinator implements GroupRpc {
   /** The alarm: does what is due. Whoever calls it arms the timers again. */
   async runDue(): Promise<void> {
     let isClosing = false;
+    let looksAround = false;
     this.#change(() => {
       for (;;) {
         const timer = this.timers.takeDue(this.#around.clock.now());
         if (timer === undefined) return;
         if (timer === OFFSETS_TIMER) this.#expire();
         else if (timer === CLOSE_TIMER) isClosing = true;
-        else this.#group?.timeIsUp(timer);
+        else if (timer === SOCKETS_TIMER) {
+          this.sockets.look(true);
+          looksAround = true;
+        } else this.#group?.timeIsUp(timer);
       }
     });
+    if (looksAround) await this.#lookForTopics();
     if (isClosing) await this.#close();
   }
 
@@ -406,17 +475,26 @@ export class Coordinator implements GroupRpc {
 
   #change<T>(change: () => T): T {
     this.#commits.flush();
-    return this.#around.storage.transactionSync(() => {
+    const changed = this.#around.storage.transactionSync(() => {
       const wasEmpty = this.#group?.isEmpty ?? false;
+      this.sockets.look();
       const result = change();
       // The last member of KIP-848 has gone: the others have their protocol back.
       if (this.#group?.type === "consumer" && this.#group.classic.isSpokenByAll) {
         this.#group = downgraded(this.#context, this.#group);
       }
+      if (this.#group?.type === "consumer") this.#settle(this.#group);
       this.#group?.flush();
       if (this.#group?.isEmpty === true && !wasEmpty) this.#offsets.schedule(this.#group);
       return result;
     });
+    this.sockets.tell();
+    return changed;
+  }
+
+  #settle(group: ConsumerGroup): void {
+    const known = group.membership.subscriptionsWith(NOTHING_NEW);
+    this.sockets.settle(group, isFailure(known) ? undefined : this.#topics.peek(known, true));
   }
 
   /** Who answers members of the classic protocol. */

@@ -1,13 +1,16 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../../src/env.ts";
-import type { Failure } from "../../src/model/errors.ts";
+import { type Failure, failure, isFailure } from "../../src/model/errors.ts";
 import { newTopicId, type TopicId } from "../../src/model/ids.ts";
 import { ALARM_RETRY_MS } from "../../src/model/limits.ts";
+import { parseMemberRequest } from "../../src/subscribe/group-request.ts";
+import { refusal } from "../../src/subscribe/refusal.ts";
 import { CONTROLLER_NAME } from "../controller/rpc.ts";
 import { platformStorage } from "../partition/platform-storage.ts";
 import type { Clock } from "../partition/storage.ts";
 import { Coordinator } from "./coordinator.ts";
 import { GroupStore } from "./group-store.ts";
+import { hibernatableMemberSockets } from "./native/member-sockets.ts";
 import type {
   CommitOffsetsRequest,
   CommittedOffset,
@@ -35,7 +38,8 @@ import { groupSettings } from "./settings.ts";
 const CLOCK: Clock = { now: () => Date.now() };
 
 /**
- * The Durable Object of one group, under the group's id. A thin shell: RPC methods and the alarm over plain classes.
+ * The Durable Object of one group, under the group's id. A thin shell: RPC methods, sockets and the alarm over plain
+ * classes.
  */
 export class GroupCoordinator extends DurableObject<Env> implements GroupRpc {
   readonly #coordinator: Coordinator;
@@ -52,6 +56,7 @@ export class GroupCoordinator extends DurableObject<Env> implements GroupRpc {
       newId: newTopicId,
       openGroup: (opened) => controller().openGroup(opened),
       closeGroup: (closed) => controller().closeGroup(closed),
+      sockets: hibernatableMemberSockets(ctx),
       topics: {
         topicsVersion: () => controller().topicsVersion(),
         topicsNamed: (names) => controller().topicsNamed(names),
@@ -85,6 +90,27 @@ export class GroupCoordinator extends DurableObject<Env> implements GroupRpc {
     request: ConsumerGroupHeartbeatRequest,
   ): Promise<ConsumerGroupHeartbeatAnswer | Failure> {
     return this.#coordinator.consumerGroupHeartbeat(request);
+  }
+
+  /** WebSockets only, of members: see src/subscribe/group-request.ts. */
+  override async fetch(request: Request): Promise<Response> {
+    if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
+      return refusal(failure("UPGRADE_REQUIRED"));
+    }
+    const accepted = this.#coordinator.sockets.accept(parseMemberRequest(request));
+    return isFailure(accepted) ? refusal(accepted) : accepted;
+  }
+
+  override webSocketMessage(socket: WebSocket, message: string | ArrayBuffer): Promise<void> {
+    return this.#coordinator.sockets.message(socket, message);
+  }
+
+  override webSocketClose(socket: WebSocket): void {
+    this.#coordinator.sockets.closed(socket);
+  }
+
+  override webSocketError(socket: WebSocket): void {
+    this.#coordinator.sockets.closed(socket);
   }
 
   summary(): Promise<GroupSummary | Failure> {

@@ -29,8 +29,12 @@ export class Sessions {
     return timer.startsWith(PREFIX) ? timer.slice(PREFIX.length) : undefined;
   }
 
-  /** The object has woken. */
-  restore({ memberId, silentUntilMs }: StoredMember, timeoutMs: number): void {
+  /** The object has woken. `timeoutMs`: null for a member with a socket. */
+  restore({ memberId, silentUntilMs }: StoredMember, timeoutMs: number | null): void {
+    if (timeoutMs === null) {
+      if (silentUntilMs !== null) this.#store.setSilentUntil(memberId, null);
+      return;
+    }
     const untilMs = silentUntilMs ?? this.#clock.now() + timeoutMs;
     if (silentUntilMs === null) this.#store.setSilentUntil(memberId, untilMs);
     this.#silent.add(memberId);
@@ -41,6 +45,20 @@ export class Sessions {
   heard(memberId: string, timeoutMs: number): void {
     if (this.#silent.delete(memberId)) this.#store.setSilentUntil(memberId, null);
     this.#timers.set(PREFIX + memberId, this.#clock.now() + timeoutMs);
+  }
+
+  /** Its socket has gone: the session ends then, however often the object wakes before. */
+  lost(memberId: string, timeoutMs: number): void {
+    const untilMs = this.#clock.now() + timeoutMs;
+    this.#store.setSilentUntil(memberId, untilMs);
+    this.#silent.add(memberId);
+    this.#timers.set(PREFIX + memberId, untilMs);
+  }
+
+  /** It has a socket, which tells when it is gone: the session has no end. */
+  present(memberId: string): void {
+    if (this.#silent.delete(memberId)) this.#store.setSilentUntil(memberId, null);
+    this.#timers.cancel(PREFIX + memberId);
   }
 
   end(memberId: string): void {

@@ -7,6 +7,9 @@ import {
   GROUP_INITIAL_REBALANCE_DELAY_MS_DEFAULT,
   GROUP_MEMBERS_MAX,
   GROUP_SESSION_TIMEOUT_MS,
+  GROUP_SOCKET_GRACE_MS,
+  GROUP_SOCKET_LOOK_MS,
+  GROUP_SOCKET_SILENCE_MS_MAX,
   OFFSETS_RETENTION_CHECK_MS,
   OFFSETS_RETENTION_MS,
 } from "../../src/model/limits.ts";
@@ -27,6 +30,10 @@ export interface GroupSettings {
   /** `offsets.retention.minutes`, `offsets.retention.check.interval.ms` */
   readonly offsetsRetentionMs: number;
   readonly offsetsRetentionCheckMs: number;
+  /** How long a member may be without its socket, and a socket without a word; how often to look, awake and by the alarm. */
+  readonly socketGraceMs: number;
+  readonly socketSilenceMs: number;
+  readonly socketLookMs: { readonly awake: number; readonly asleep: number };
 }
 
 /** What the state machines of a group work with. */
@@ -38,6 +45,8 @@ export interface GroupContext {
   readonly settings: GroupSettings;
   /** 22 characters of base64url that nobody else is given. */
   newId(): string;
+  /** Whether the member has a socket. */
+  isConnected(memberId: string): boolean;
 }
 
 /** A variable that is no number within its bounds counts as not set. */
@@ -61,6 +70,9 @@ export function groupSettings(env: Partial<Env>): GroupSettings {
     ),
     offsetsRetentionMs: OFFSETS_RETENTION_MS,
     offsetsRetentionCheckMs: OFFSETS_RETENTION_CHECK_MS,
+    socketGraceMs: GROUP_SOCKET_GRACE_MS,
+    socketSilenceMs: GROUP_SOCKET_SILENCE_MS_MAX,
+    socketLookMs: GROUP_SOCKET_LOOK_MS,
   };
 }
 

@@ -23,6 +23,7 @@ import type {
 import type { Env } from "../env.ts";
 import { type Failure, failure, isFailure } from "../model/errors.ts";
 import { groupIdProblem, type TopicId } from "../model/ids.ts";
+import { type MemberRequest, memberRequest } from "../subscribe/group-request.ts";
 import { callObject } from "./stub-errors.ts";
 
 /**
@@ -97,11 +98,22 @@ export class GroupClient implements GroupRpc {
     await this.#call("read", (group) => group.forgetTopics(topicIds));
   }
 
+  /** The upgrade of a member's WebSocket, as it comes from the coordinator, or its refusal. */
+  subscribe(request: MemberRequest): Promise<Response | Failure> {
+    if (this.#problem !== undefined) return Promise.resolve(this.#problem);
+    const coordinator = this.#namespace.get(this.#namespace.idFromName(this.groupId));
+    return this.#retriable("write", () => coordinator.fetch(memberRequest(request)));
+  }
+
   async #call<T>(kind: "read" | "write", method: (group: GroupRpc) => Promise<T>): Promise<T | Failure> {
     if (this.#problem !== undefined) return this.#problem;
     const id = this.#namespace.idFromName(this.groupId);
+    return this.#retriable(kind, () => method(this.#namespace.get(id)));
+  }
+
+  async #retriable<T>(kind: "read" | "write", makeCall: () => Promise<T>): Promise<T | Failure> {
     const object = `the coordinator of group ${JSON.stringify(this.groupId)}`;
-    const result = await callObject(object, kind, () => method(this.#namespace.get(id)));
+    const result = await callObject(object, kind, makeCall);
     if (!isFailure(result) || result.error !== "KAFKA_STORAGE_ERROR") return result;
     return failure("COORDINATOR_NOT_AVAILABLE", result.message);
   }

@@ -13,6 +13,7 @@ import { countRequests } from "./counters.ts";
 import { deleteRecordsRoutes } from "./delete-records.ts";
 import { answerError, errorResponse } from "./errors.ts";
 import { groupOffsetRoutes } from "./group-offsets.ts";
+import { groupSubscribeRoutes } from "./group-subscribe.ts";
 import { groupRoutes } from "./groups.ts";
 import { healthRoutes } from "./health.ts";
 import { kafkaRoutes } from "./kafka.ts";
@@ -47,6 +48,7 @@ export function createApp(): OpenAPIHono<HttpEnv> {
     subscribeRoutes,
     groupRoutes,
     groupOffsetRoutes,
+    groupSubscribeRoutes,
     ticketRoutes,
     kafkaRoutes,
   ]) {

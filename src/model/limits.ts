@@ -170,6 +170,25 @@ export const OFFSETS_RETENTION_CHECK_MS = 600 * SECOND_MS;
 export const GROUPS_PER_LIST_MAX = 1_000;
 /** Groups that one request asks at the same time. */
 export const GROUPS_ASKED_AT_ONCE = 16;
+/** How often a member sends `ping` over its socket: a browser lets a page in the background do so once a minute. */
+export const GROUP_SOCKET_PING_MS = 30 * SECOND_MS;
+/** A socket that nothing was heard of for so long, not even a ping, is taken for broken … */
+export const GROUP_SOCKET_SILENCE_MS_MAX = 150 * SECOND_MS;
+/** … when somebody looks: whenever the coordinator is awake anyway, not more often than the first, or by its alarm. */
+export const GROUP_SOCKET_LOOK_MS = { awake: 15 * SECOND_MS, asleep: 900 * SECOND_MS } as const;
+/** How long a member may be without a socket before it is taken for gone: it connects again and goes on. */
+export const GROUP_SOCKET_GRACE_MS = 10 * SECOND_MS;
+/** A socket must be a member's by then. */
+export const GROUP_SOCKET_JOIN_MS_MAX = 60 * SECOND_MS;
+/** Sockets that one coordinator accepts: those of its members, and as many that they are about to be replaced by. */
+export const GROUP_SOCKETS_MAX = 2 * GROUP_MEMBERS_MAX;
+/** A message from a member, and partitions in one message to it. */
+export const GROUP_MESSAGE_CHARACTERS_MAX = 1 * MiB;
+export const GROUP_PARTITIONS_PER_MESSAGE_MAX = 1_000;
+/** The id that a member chooses itself: it must fit into what the platform keeps of a socket. */
+export const GROUP_OWN_MEMBER_ID_CHARACTERS_MAX = 100;
+/** How long a member may take to give partitions up, if it does not say (the Java client's `max.poll.interval.ms`). */
+export const GROUP_REBALANCE_TIMEOUT_MS_DEFAULT = 300 * SECOND_MS;
 export const TOPICS_PER_LOOK_UP_MAX = 1_000;
 
 // ── lag ──────────────────────────────────────────────────────────────────────────────────────────────────────────────

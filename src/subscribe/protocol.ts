@@ -10,6 +10,7 @@ import {
   SUBSCRIPTIONS_PER_SOCKET_MAX,
 } from "../model/limits.ts";
 import type { FramePosition } from "./frame.ts";
+import { type Fields, isFields, parseObject } from "./json-object.ts";
 import { isOffset, isPartition, type StartPosition } from "./position.ts";
 import type { JsonRecord } from "./record-json.ts";
 
@@ -45,6 +46,12 @@ export function chooseSubprotocol(offered: string | null): Subprotocol | undefin
     .split(",")
     .map((name) => name.trim())
     .find((name): name is Subprotocol => name === JSON_SUBPROTOCOL || name === BINARY_SUBPROTOCOL);
+}
+
+/** The same where there is only JSON. */
+export function chooseJsonSubprotocol(offered: string | null): Subprotocol | undefined {
+  const names = (offered ?? "").split(",").map((name) => name.trim());
+  return names.includes(JSON_SUBPROTOCOL) ? JSON_SUBPROTOCOL : undefined;
 }
 
 // ── client → server ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -274,19 +281,4 @@ function isErrorMessage(message: object): message is ErrorMessage {
     typeof error.message === "string" &&
     typeof error.retriable === "boolean"
   );
-}
-
-type Fields = { readonly [name: string]: unknown };
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function parseObject(text: string): Fields | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isFields(value) ? value : undefined;
-  } catch {
-    return undefined;
-  }
 }

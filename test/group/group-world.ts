@@ -1,9 +1,11 @@
 import { Coordinator } from "../../durable-objects/group/coordinator.ts";
 import type { GroupSettings } from "../../durable-objects/group/settings.ts";
 import type { LogStorage } from "../../durable-objects/partition/storage.ts";
+import { isFailure } from "../../src/model/errors.ts";
 import type { TopicId } from "../../src/model/ids.ts";
 import { TOPICS_PER_LOOK_UP_MAX } from "../../src/model/limits.ts";
 import type { Topic } from "../../src/model/topic.ts";
+import { type SimulatedSocket, SimulatedSockets } from "./simulated-sockets.ts";
 import { SimulatedStorage } from "./simulated-storage.ts";
 
 export const GROUP_ID = "group";
@@ -15,6 +17,9 @@ export const SETTINGS: GroupSettings = {
   consumerHeartbeatIntervalMs: 5_000,
   offsetsRetentionMs: 7 * 24 * 3_600_000,
   offsetsRetentionCheckMs: 600_000,
+  socketGraceMs: 10_000,
+  socketSilenceMs: 150_000,
+  socketLookMs: { awake: 15_000, asleep: 900_000 },
 };
 
 /** Enough for a call that asks the Controller several times. */
@@ -55,6 +60,11 @@ export class GroupWorld {
   #ids = 0;
   readonly #unanswered = new Set<GatedCall>();
   #gated: GatedCall[] = [];
+  readonly sockets = new SimulatedSockets(
+    (settle) => this.#gated.push({ settle, lose: () => {} }),
+    () => this.nowMs,
+  );
+  #ends = this.sockets.forLife(() => false);
 
   constructor(settings: Partial<GroupSettings> = {}) {
     this.settings = { ...SETTINGS, ...settings };
@@ -107,6 +117,33 @@ export class GroupWorld {
     return answer;
   }
 
+  /** A new socket of a member; undefined if the coordinator takes no more. */
+  connect(): SimulatedSocket | undefined {
+    const accepted = this.coordinator.sockets.accept({ subprotocol: undefined, clientHost: "/127.0.0.1" });
+    return isFailure(accepted) ? undefined : this.sockets.last;
+  }
+
+  /** The member sends it; a coordinator that sleeps wakes. */
+  sendTo(socket: SimulatedSocket, text: string): void {
+    if (!socket.isOpen || socket.isDeaf) return;
+    const end = this.#ends.endOf(socket);
+    this.call((group) => group.sockets.message(end, text)).catch((error) => {
+      if (!(error instanceof LostObject)) throw error;
+    });
+  }
+
+  /** The socket breaks, and the coordinator hears of it unless it is deaf. */
+  breakSocket(socket: SimulatedSocket): void {
+    if (!socket.isOpen) return;
+    if (socket.isDeaf) {
+      socket.isOpen = false;
+      return;
+    }
+    const end = this.#ends.endOf(socket);
+    this.sockets.remove(socket);
+    this.coordinator.sockets.closed(end);
+  }
+
   /** Lets everything go on that can without time passing, and makes it durable. */
   async settle(): Promise<void> {
     for (let turns = 0; turns < TURNS_TO_SETTLE; turns++) {
@@ -153,12 +190,14 @@ export class GroupWorld {
   kill(): void {
     this.storage.crash();
     this.#lose();
+    this.sockets.breakAll();
   }
 
   /** The object is killed just after its writes became durable: they have been, but nobody who waits is answered. */
   killAfterCommit(): void {
     this.storage.confirm();
     this.#lose();
+    this.sockets.breakAll();
   }
 
   /** The platform puts an idle object to sleep, and wakes it. */
@@ -184,7 +223,9 @@ export class GroupWorld {
       if (this.isControllerDown) throw new Error("the Controller is down");
       if (!isAlive()) await never();
     };
+    this.#ends = this.sockets.forLife(isAlive);
     const coordinator = new Coordinator(GROUP_ID, {
+      sockets: this.#ends,
       storage: storageWhile(isAlive, this.storage, (error) => {
         this.failure ??= error;
       }),

@@ -125,6 +125,22 @@ describe("a WebSocket, where a token is asked for", () => {
   test("does not open without", async () => {
     expect(await refusal(await subscribe("", {}), 401)).toBe("SASL_AUTHENTICATION_FAILED");
   });
+
+  test("of a group's member opens in the same ways, and not without", async () => {
+    const join = (query: string, headers: Record<string, string>) =>
+      request(
+        `/v1/groups/guarded/subscribe${query}`,
+        { headers: { upgrade: "websocket", ...headers } },
+        WITH_TOKEN,
+      );
+    const offered = `edgelog.token.${TOKEN}, edgelog.v1.json`;
+    opened(await join("", { "sec-websocket-protocol": offered }), "edgelog.v1.json");
+    const issued = await request("/v1/tickets", { method: "POST", ...bearer(TOKEN) }, WITH_TOKEN);
+    const { ticket } = await answer(issued, 201);
+    opened(await join(`?ticket=${ticket}`, { origin: "https://app.example" }), null);
+    expect(await refusal(await join(`?ticket=${ticket}`, {}), 401)).toBe("SASL_AUTHENTICATION_FAILED");
+    expect(await refusal(await join("", {}), 401)).toBe("SASL_AUTHENTICATION_FAILED");
+  });
 });
 
 describe("an open listener on loopback", () => {

@@ -176,9 +176,7 @@ export class ClassicFace {
 
   /** By topic name; a topic that has been deleted has none any more. */
   named(assignment: Assignment): NamedPartitions[] {
-    const names = new Map(
-      Object.entries(this.#membership.record.topics).map(([name, { topicId }]) => [topicId, name]),
-    );
+    const names = this.#membership.topicNames();
     return topicPartitionsOf(assignment).flatMap(({ topicId, partitions }) => {
       const topic = names.get(topicId);
       return topic === undefined ? [] : { topic, partitions };
@@ -279,6 +277,7 @@ function joined(
     topicRegex: "",
     assignor: null,
     classic: { sessionTimeoutMs: request.sessionTimeoutMs, protocols: request.protocols },
+    native: null,
   };
 }
 

@@ -31,6 +31,7 @@ import {
 import { ClassicFace } from "./classic-face.ts";
 import {
   type ConsumerMember,
+  type NativeTraits,
   newConsumerMember,
   sameSubscription,
   takenOver,
@@ -82,18 +83,22 @@ export class ConsumerGroup {
 
   // ── heartbeats ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** `topics`: as of now; undefined if the Controller cannot be reached: what is known must do. */
+  /**
+   * `topics`: as of now; undefined if the Controller cannot be reached: what is known must do. `native`: of a member that
+   * does not speak Kafka's protocol; this is what it says, in the words of that protocol.
+   */
   heartbeat(
     request: ConsumerGroupHeartbeatRequest,
     topics: TopicSnapshot | undefined,
+    native: NativeTraits | null = null,
   ): ConsumerGroupHeartbeatAnswer | Failure {
     if (request.memberEpoch < JOIN_EPOCH) return this.#leave(request);
     const tooMany = topics === undefined ? undefined : this.membership.partitionsProblem(request, topics);
     if (tooMany !== undefined) return tooMany;
     const owned = request.topicPartitions === null ? null : assignmentOf(request.topicPartitions);
-    const before = this.#memberOf(request, owned);
+    const before = this.#memberOf(request, owned, native);
     if ("error" in before) return before;
-    const member = updated(before, request);
+    const member = updated(before, request, native);
     const isNew = this.membership.get(member.memberId) === undefined;
     this.membership.put(same(before, member) ? before : member);
     this.membership.catchUp(isNew || !sameSubscription(before, member), topics);
@@ -121,15 +126,38 @@ export class ConsumerGroup {
     return { memberId, memberEpoch, heartbeatIntervalMs, assignment };
   }
 
+  /** A member with a socket has given up what it was told to at this epoch; anything else it says is out of date. */
+  acknowledge(memberId: string, epoch: number): void {
+    const member = this.membership.get(memberId);
+    if (member?.state === "unrevoked" && member.epoch === epoch) {
+      this.membership.reconcile(memberId, member.assigned);
+    }
+  }
+
+  /** One step towards its target of a member that is told when there is one: it gives nothing up before it says so. */
+  moveOn(memberId: string): void {
+    if (this.membership.get(memberId)?.native?.type === "socket") this.membership.reconcile(memberId, null);
+  }
+
   /** The member that this is from, as known, or a new one. */
-  #memberOf(request: ConsumerGroupHeartbeatRequest, owned: Assignment | null): ConsumerMember | Failure {
+  #memberOf(
+    request: ConsumerGroupHeartbeatRequest,
+    owned: Assignment | null,
+    native: NativeTraits | null,
+  ): ConsumerMember | Failure {
     const { memberId, memberEpoch, instanceId } = request;
     const known = this.membership.get(memberId);
     const ofInstance = this.membership.ofInstance(instanceId);
     if (memberEpoch !== JOIN_EPOCH) {
       const member = instanceId === null ? known : ofInstance;
-      if (member === undefined) return unknownMember(memberId, instanceId);
-      return identityProblem(member, request) ?? epochProblem(member, memberEpoch, owned) ?? member;
+      if (member === undefined || member.native?.type !== native?.type) {
+        return unknownMember(memberId, instanceId);
+      }
+      const problem = identityProblem(member, request);
+      if (problem !== undefined) return problem;
+      // What it was told over a socket that broke it may not have heard: it has at most what it is known to have.
+      if (native?.type === "socket" && memberEpoch <= member.epoch) return member;
+      return epochProblem(member, memberEpoch, owned) ?? member;
     }
     if (ofInstance !== undefined) return this.#takeOver(ofInstance, memberId);
     if (known === undefined) {
@@ -233,8 +261,8 @@ export class ConsumerGroup {
   }
 
   describe(): ConsumerGroupDescription {
-    const { groupEpoch, assignmentEpoch, topics } = this.membership.record;
-    const names = new Map(Object.entries(topics).map(([name, { topicId }]) => [topicId, name]));
+    const { groupEpoch, assignmentEpoch } = this.membership.record;
+    const names = this.membership.topicNames();
     // A topic that has been deleted has no name any more.
     const named = (assignment: Assignment): NamedTopicPartitions[] =>
       topicPartitionsOf(assignment).flatMap(({ topicId, partitions }) => {
@@ -268,7 +296,11 @@ export class ConsumerGroup {
 const NEW_RECORD: ConsumerRecord = { type: "consumer", groupEpoch: 0, assignmentEpoch: 0, topics: {} };
 
 /** What the request says anew. */
-function updated(member: ConsumerMember, request: ConsumerGroupHeartbeatRequest): ConsumerMember {
+function updated(
+  member: ConsumerMember,
+  request: ConsumerGroupHeartbeatRequest,
+  native: NativeTraits | null,
+): ConsumerMember {
   const { instanceId, rackId, clientId, clientHost, rebalanceTimeoutMs, serverAssignor } = request;
   const { subscribedTopicNames: names, subscribedTopicRegex: regex } = request;
   return {
@@ -282,6 +314,7 @@ function updated(member: ConsumerMember, request: ConsumerGroupHeartbeatRequest)
     topicNames: names === null ? member.topicNames : [...new Set(names)].sort(),
     topicRegex: regex ?? member.topicRegex,
     classic: null,
+    native,
   };
 }
 
@@ -294,8 +327,14 @@ function same(one: ConsumerMember, other: ConsumerMember): boolean {
     one.rebalanceTimeoutMs === other.rebalanceTimeoutMs &&
     one.assignor === other.assignor &&
     one.classic === other.classic &&
+    sameNative(one.native, other.native) &&
     sameSubscription(one, other)
   );
+}
+
+function sameNative(one: NativeTraits | null, other: NativeTraits | null): boolean {
+  if (one?.type === "poll" && other?.type === "poll") return one.sessionTimeoutMs === other.sessionTimeoutMs;
+  return one?.type === other?.type;
 }
 
 function identityProblem(

@@ -32,12 +32,19 @@ export interface ConsumerMember extends GroupMember, Caller {
   readonly target: Assignment;
   /** Of a member that speaks the classic protocol. */
   readonly classic: ClassicTraits | null;
+  /** Of a member that does not speak Kafka's protocol. */
+  readonly native: NativeTraits | null;
 }
 
 export interface ClassicTraits {
   readonly sessionTimeoutMs: number;
   readonly protocols: readonly MemberProtocol[];
 }
+
+/** How such a member is known to live: by its WebSocket, or by its polling over HTTP. */
+export type NativeTraits =
+  | { readonly type: "socket" }
+  | { readonly type: "poll"; readonly sessionTimeoutMs: number };
 
 export function newConsumerMember(memberId: string): ConsumerMember {
   return {
@@ -57,6 +64,7 @@ export function newConsumerMember(memberId: string): ConsumerMember {
     revoking: NOTHING,
     target: NOTHING,
     classic: null,
+    native: null,
   };
 }
 
@@ -101,6 +109,7 @@ export const consumerMemberCodec: MemberCodec<ConsumerMember> = {
     const member: StoredConsumerMember = JSON.parse(stored);
     return {
       ...member,
+      native: member.native ?? null,
       assigned: readAssignment(member.assigned),
       revoking: readAssignment(member.revoking),
       target: readAssignment(member.target),
@@ -118,8 +127,10 @@ export const consumerMemberCodec: MemberCodec<ConsumerMember> = {
 type Assignments = "assigned" | "revoking" | "target";
 
 /** As written above. */
-type StoredConsumerMember = Omit<ConsumerMember, Assignments | "classic"> &
+type StoredConsumerMember = Omit<ConsumerMember, Assignments | "classic" | "native"> &
   Record<Assignments, ReturnType<typeof writeAssignment>> & {
+    /** Absent in a row that is older than this kind of member. */
+    readonly native?: NativeTraits | null;
     readonly classic:
       | (Omit<ClassicTraits, "protocols"> & {
           readonly protocols: readonly { readonly name: string; readonly metadata: string }[];

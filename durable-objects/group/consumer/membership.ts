@@ -11,7 +11,7 @@ import { type Failure, failure, isFailure } from "../../../src/model/errors.ts";
 import type { TopicId } from "../../../src/model/ids.ts";
 import { GROUP_ASSIGNED_PARTITIONS_MAX } from "../../../src/model/limits.ts";
 import { Members } from "../members.ts";
-import type { ConsumerGroupHeartbeatRequest } from "../rpc.ts";
+import { type ConsumerGroupHeartbeatRequest, LEAVE_STATIC_EPOCH } from "../rpc.ts";
 import type { GroupContext } from "../settings.ts";
 import { type Assignment, NOTHING, sameAssignment } from "./assignment.ts";
 import { ASSIGNORS, DEFAULT_ASSIGNOR } from "./assignors.ts";
@@ -47,6 +47,8 @@ export class Membership {
   #subscriptions: Subscriptions | undefined;
   #record: ConsumerRecord;
   #isRecordChanged = false;
+  /** Rises with every change of a member or of the record. */
+  #revision = 0;
   /** The version of the topics that the record knows. */
   #topicsVersion: number | undefined;
   /** Epochs of the members that a revocation is awaited of. */
@@ -64,13 +66,23 @@ export class Membership {
     for (const stored of this.#context.store.members()) {
       const member = this.#members.get(stored.memberId);
       if (member === undefined) continue;
-      this.#context.sessions.restore(stored, this.sessionTimeoutMs(member));
+      const isConnected = this.#context.isConnected(member.memberId);
+      this.#context.sessions.restore(stored, isConnected ? null : this.sessionTimeoutMs(member));
       this.#awaitRevocation(member);
     }
   }
 
   get record(): ConsumerRecord {
     return this.#record;
+  }
+
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** Of the topics that the record knows, by their ids. */
+  topicNames(): Map<TopicId, string> {
+    return new Map(Object.entries(this.#record.topics).map(([name, { topicId }]) => [topicId, name]));
   }
 
   get size(): number {
@@ -103,6 +115,7 @@ export class Membership {
   change(changes: Partial<ConsumerRecord>): void {
     this.#record = { ...this.#record, ...changes };
     this.#isRecordChanged = true;
+    this.#revision++;
   }
 
   // ── members ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -113,6 +126,7 @@ export class Membership {
     if (before !== undefined) this.#owners.remove(before);
     this.#owners.add(member);
     this.#members.put(member);
+    this.#revision++;
     if (before?.topicNames !== member.topicNames || before.topicRegex !== member.topicRegex) {
       this.#subscriptions = undefined;
     }
@@ -123,6 +137,7 @@ export class Membership {
     const known = this.#members.get(memberId);
     if (known !== undefined) this.#owners.remove(known);
     this.#members.delete(memberId);
+    this.#revision++;
     this.#subscriptions = undefined;
     this.#context.sessions.end(memberId);
     this.#revoking.delete(memberId);
@@ -155,12 +170,18 @@ export class Membership {
     if (member !== undefined) this.fence(member);
   }
 
-  heard(member: ConsumerMember): void {
-    this.#context.sessions.heard(member.memberId, this.sessionTimeoutMs(member));
+  heard(member: ConsumerMember, timeoutMs = this.sessionTimeoutMs(member)): void {
+    const { memberId } = member;
+    if (this.#context.isConnected(memberId)) this.#context.sessions.present(memberId);
+    else this.#context.sessions.heard(memberId, timeoutMs);
   }
 
-  sessionTimeoutMs({ classic }: ConsumerMember): number {
-    return classic?.sessionTimeoutMs ?? this.#context.settings.consumerSessionTimeoutMs;
+  sessionTimeoutMs({ classic, native, epoch }: ConsumerMember): number {
+    const { consumerSessionTimeoutMs, socketGraceMs } = this.#context.settings;
+    if (classic !== null) return classic.sessionTimeoutMs;
+    if (native?.type === "poll") return native.sessionTimeoutMs;
+    // A static member that has left is expected back.
+    return native === null || epoch === LEAVE_STATIC_EPOCH ? consumerSessionTimeoutMs : socketGraceMs;
   }
 
   /** True if the timer was one of these. */
