@@ -1,3 +1,5 @@
+import { KAFKA_FETCH_BYTES_IN_FLIGHT_MAX, KAFKA_REQUEST_BYTES_IN_FLIGHT_MAX } from "../model/limits.ts";
+
 /** Bytes that everyone in an isolate shares. */
 export class ByteBudget {
   readonly #total: number;
@@ -19,3 +21,8 @@ export class ByteBudget {
     this.#taken -= bytes;
   }
 }
+
+/** Requests that are being read or worked on, but for those that fit into one read. */
+export const requestBytes = new ByteBudget(KAFKA_REQUEST_BYTES_IN_FLIGHT_MAX);
+/** Record batches that have been read for a Fetch and are not sent yet. */
+export const fetchBytes = new ByteBudget(KAFKA_FETCH_BYTES_IN_FLIGHT_MAX);

@@ -116,11 +116,13 @@ class Connection {
         frame?.release();
         return;
       }
-      const answer = this.#accept(frame.bytes);
+      const accepted = this.#accept(frame.bytes);
+      const { answer } = accepted;
       // Whoever writes it will see it; until then a failure is not unhandled.
       answer.catch(() => {});
       this.#pending.push({ answer, frame });
       this.#wake();
+      if (accepted.isLast) return;
       // What follows an exchange of SASL depends on its outcome.
       if (this.#session.principal === undefined) await answer;
       while (this.#pending.length >= KAFKA_REQUESTS_IN_FLIGHT_MAX && !this.#gone.signal.aborted) {
@@ -129,7 +131,16 @@ class Connection {
     }
   }
 
-  #accept(bytes: Uint8Array): Promise<Answer | undefined> {
+  /** A request that breaks the protocol ends the connection, when those before it are answered. */
+  #accept(bytes: Uint8Array): { readonly answer: Promise<Answer | undefined>; readonly isLast: boolean } {
+    try {
+      return { answer: this.#handle(bytes), isLast: false };
+    } catch (error) {
+      return { answer: Promise.reject(error), isLast: true };
+    }
+  }
+
+  #handle(bytes: Uint8Array): Promise<Answer | undefined> {
     const session = this.#session;
     if (session.sasl === "tokens") return answerBareToken(bytes, session);
     const reader = new WireReader(bytes);

@@ -3,12 +3,11 @@ import { letOthersIn } from "../model/event-loop.ts";
 import {
   KAFKA_FRAME_BYTES_MAX,
   KAFKA_READ_CHUNK_BYTES,
-  KAFKA_REQUEST_BYTES_IN_FLIGHT_MAX,
   KAFKA_TURN_BYTES_MAX,
   KAFKA_TURN_FRAMES_MAX,
   KAFKA_UNAUTHENTICATED_FRAME_BYTES_MAX,
 } from "../model/limits.ts";
-import { ByteBudget } from "./byte-budget.ts";
+import { requestBytes } from "./byte-budget.ts";
 import { LENGTH_PREFIX_BYTES } from "./frame.ts";
 
 /** A request's bytes, without their length. */
@@ -20,10 +19,6 @@ export interface Frame {
 
 const NOTHING = new Uint8Array(0);
 const BUDGET_POLL_MS = 20;
-
-// Of all connections of the isolate. Waiting for it is polling: a promise that another connection resolves is no I/O, and
-// the platform takes a connection that waits for none to be stuck.
-const budget = new ByteBudget(KAFKA_REQUEST_BYTES_IN_FLIGHT_MAX);
 
 /**
  * Cuts a stream of bytes into frames. It reads on only when the next frame is asked for, and never holds more than a
@@ -91,12 +86,14 @@ export class FrameStream {
   }
 
   async #largeFrame(length: number, begun: Uint8Array): Promise<Frame> {
-    while (budget.left < length) await new Promise((resolve) => setTimeout(resolve, BUDGET_POLL_MS));
-    budget.take(length);
+    // A promise that another connection resolves is no I/O, and the platform takes a connection that waits for none to be
+    // stuck: hence polling.
+    while (requestBytes.left < length) await new Promise((resolve) => setTimeout(resolve, BUDGET_POLL_MS));
+    requestBytes.take(length);
     this.#largeBytes += length;
     let isHeld = true;
     const release = () => {
-      if (isHeld) budget.give(length);
+      if (isHeld) requestBytes.give(length);
       isHeld = false;
     };
     try {
@@ -145,10 +142,11 @@ class ByobSource implements ByteSource {
   }
 
   async fill(whole: Uint8Array, from: number): Promise<Uint8Array | undefined> {
+    // The buffer is handed over, and comes back as another object over the same memory; `whole` is empty from then on.
+    const { length } = whole;
     let buffer = whole.buffer;
-    for (let filled = from; filled < whole.length; ) {
-      // The buffer is handed over, and comes back as another object over the same memory.
-      const rest = new Uint8Array(buffer, filled, whole.length - filled);
+    for (let filled = from; filled < length; ) {
+      const rest = new Uint8Array(buffer, filled, length - filled);
       const { value, done } = await this.#readAtLeast(rest);
       if (done || value === undefined) return undefined;
       buffer = value.buffer;

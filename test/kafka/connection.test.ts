@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { encodeRequest } from "../../src/kafka/frame.ts";
 import { apiVersionsApi } from "../../src/kafka/messages/api-versions.ts";
 import { createTopicsApi } from "../../src/kafka/messages/create-topics.ts";
 import { deleteTopicsApi } from "../../src/kafka/messages/delete-topics.ts";
@@ -9,6 +10,7 @@ import { metadataApi } from "../../src/kafka/messages/metadata.ts";
 import { produceApi } from "../../src/kafka/messages/produce.ts";
 import { encodeBatch } from "../../src/log/batch.ts";
 import { decodeBatches } from "../../src/log/decode-batch.ts";
+import { concatBytes } from "../../src/model/bytes.ts";
 import { KAFKA_FRAME_BYTES_MAX } from "../../src/model/limits.ts";
 import { findApi } from "./find-api.ts";
 import { type KafkaPlatform, startKafkaPlatform } from "./kafka-platform.ts";
@@ -53,6 +55,13 @@ function produceRequest(name: string, batches: Readonly<Record<number, Uint8Arra
     records,
   }));
   return { acks, timeoutMs: 30_000, topicData: [{ name, topicId: "", partitionData }] };
+}
+
+const UNKNOWN_TOPIC_OR_PARTITION = 3;
+
+async function errorOf(client: RawClient, name: string): Promise<number | undefined> {
+  const request = { topics: [{ name, topicId: "" }], allowAutoTopicCreation: false };
+  return (await client.ask(metadataApi, 8, request)).topics[0]?.errorCode;
 }
 
 interface Wanted {
@@ -179,6 +188,30 @@ describe("a client that does not keep to the protocol", () => {
     bad.sendBytes(bytes);
     expect(await bad.closed()).toBe(0);
     expect((await good.ask(apiVersionsApi, 0, API_VERSIONS)).errorCode).toBe(0);
+  });
+
+  it("does not have a large request carried out that it breaks off", async () => {
+    const client = await newClient();
+    const name = `broken-off-${Date.now()}`;
+    const topic = { name, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] };
+    const far = { name: "x", value: "y".repeat(30_000) };
+    const request = { topics: [topic, { ...topic, name: `${name}-2`, configs: [far] }], timeoutMs: 0 };
+    const header = { correlationId: 1, clientId: "raw" };
+    const bytes = concatBytes(encodeRequest(createTopicsApi, 4, header, request));
+    // The last bytes are zero: whoever takes what is missing for zeros has the whole request.
+    client.sendBytes(bytes.subarray(0, -3));
+    client.end();
+    expect(await client.closed()).toBe(0);
+    expect(await errorOf(await newClient(), name)).toBe(UNKNOWN_TOPIC_OR_PARTITION);
+  });
+
+  it("has all requests answered before it is cut off that came before the bad one", async () => {
+    const client = await newClient();
+    const { name } = await newTopic(client);
+    for (let count = 0; count < 3; count++)
+      client.send(produceApi, 8, produceRequest(name, { 0: batchOf("a") }));
+    client.sendBytes(Buffer.from("0000000a7fff000000000001ffff", "hex"));
+    expect(await client.closed()).toBe(3);
   });
 
   it("is told, in version 0, which versions of ApiVersions there are", async () => {

@@ -1,13 +1,15 @@
 /**
  * Fuzzes the Kafka port of a running cluster:
  *
- *     node test/kafka/fuzz.ts --frames 1000000 --seed 1 --broker 127.0.0.1:9092 [--lanes 8]
+ *     node test/kafka/fuzz.ts --frames 1000000 --seed 1 [--lanes 8] [--broker 127.0.0.1:9092]
+ *
+ * Without --broker it starts a cluster of its own, and tells every 50,000 frames how much memory its workerd has.
  *
  * Half of the frames are requests of real clients (fixtures/) and random messages of every API, damaged; whatever comes of
- * them, the connection must go on or end, and not hang. The other half are Produce requests to the lane's own topic, some
- * damaged; an oracle that shares no code with the server says of each whether it is valid. Valid ones must be acknowledged,
- * all others must not, and in the end the log must hold exactly what was acknowledged. All the while a well-behaved client
- * produces and fetches on a connection of its own.
+ * them, the connection must go on or end, and not hang; a few clients are killed right after. The other half are Produce
+ * requests to the lane's own topic, some damaged; an oracle that shares no code with the server says of each whether it is
+ * valid. Valid ones must be acknowledged, all others must not, and in the end the log must hold exactly what was
+ * acknowledged. All the while a well-behaved client produces and fetches on a connection of its own.
  */
 
 import { readdirSync, readFileSync } from "node:fs";
@@ -26,11 +28,14 @@ import { WireWriter } from "../../src/kafka/wire-writer.ts";
 import { buildBatch, sealed } from "../fuzz/batch-rules.ts";
 import { Random } from "../fuzz/random.ts";
 import { arbitraryMessage } from "./arbitrary-message.ts";
+import { startKafkaPlatform } from "./kafka-platform.ts";
 import { judgeProduce } from "./produce-oracle.ts";
 import { RawClient } from "./raw-client.ts";
 
-const PATIENCE_MS = 10_000;
+/** Below what the server itself gives a client that has gone silent; a busy machine takes seconds. */
+const PATIENCE_MS = 45_000;
 const PARTITIONS = 2;
+const PROGRESS_FRAMES = 50_000;
 const API_VERSIONS = { clientSoftwareName: "fuzz", clientSoftwareVersion: "1" };
 
 export interface KafkaFuzzOptions {
@@ -38,6 +43,8 @@ export interface KafkaFuzzOptions {
   readonly frames: number;
   readonly seed: number;
   readonly lanes?: number;
+  /** Called every PROGRESS_FRAMES. */
+  readonly progress?: (summary: KafkaFuzzSummary) => void;
 }
 
 export interface KafkaFuzzSummary {
@@ -54,13 +61,13 @@ export interface KafkaFuzzSummary {
 
 /** @throws the first thing that is not as it must be, with seed and lane */
 export async function fuzzKafka(options: KafkaFuzzOptions): Promise<KafkaFuzzSummary> {
-  const { lanes = 8, frames, seed, broker } = options;
+  const { lanes = 8, frames, seed, broker, progress = () => {} } = options;
   const summary: KafkaFuzzSummary = { frames: 0, stored: 0, refused: 0, ended: 0, slowestMs: 0 };
   const corpus = [...recordedRequests(), ...randomRequests(seed)];
   const stop = new AbortController();
   const bystander = watchBystander(broker, stop.signal, summary);
   const runs = Array.from({ length: lanes }, (_, lane) =>
-    new Lane(broker, new Random(seed, lane), corpus, `fuzz-${seed}-${lane}-${Date.now()}`, summary)
+    new Lane(broker, new Random(seed, lane), corpus, `fuzz-${seed}-${lane}-${Date.now()}`, summary, progress)
       .run(Math.ceil(frames / lanes))
       .catch((error: unknown) => {
         throw new Error(`seed ${seed}, lane ${lane}: ${error instanceof Error ? error.message : error}`, {
@@ -83,6 +90,7 @@ class Lane {
   readonly #corpus: readonly Buffer[];
   readonly #topic: string;
   readonly #summary: KafkaFuzzSummary;
+  readonly #progress: (summary: KafkaFuzzSummary) => void;
   /** What each partition of the topic must hold: whole batches as they were sent, without offset and epoch. */
   readonly #logs: Buffer[][] = Array.from({ length: PARTITIONS }, () => []);
   #client: RawClient | undefined;
@@ -94,12 +102,14 @@ class Lane {
     corpus: readonly Buffer[],
     topic: string,
     summary: KafkaFuzzSummary,
+    progress: (summary: KafkaFuzzSummary) => void,
   ) {
     this.#broker = broker;
     this.#random = random;
     this.#corpus = corpus;
     this.#topic = topic;
     this.#summary = summary;
+    this.#progress = progress;
   }
 
   async run(frames: number): Promise<void> {
@@ -108,6 +118,7 @@ class Lane {
       if (this.#random.chance(0.5)) await this.#sendAnything();
       else await this.#sendProduce();
       this.#summary.frames++;
+      if (this.#summary.frames % PROGRESS_FRAMES === 0) this.#progress(this.#summary);
     }
     await this.#checkLogs();
     this.#client?.close();
@@ -118,6 +129,11 @@ class Lane {
     if (this.#random.chance(0.05)) frame.writeInt32BE(this.#random.int(-5, 2 ** 20), 0);
     const client = await this.#connected();
     client.sendBytes(frame);
+    if (this.#random.chance(0.02)) {
+      client.kill();
+      this.#client = undefined;
+      return;
+    }
     // The connection lives if it answers this, whatever it has answered before.
     const sentinel = client.send(apiVersionsApi, 0, API_VERSIONS);
     client.end();
@@ -349,24 +365,43 @@ function within<T>(answer: Promise<T>, what: () => string): Promise<T> {
   return Promise.race([answer, late.promise]).finally(() => clearTimeout(timer));
 }
 
+/** Resident, in MiB. */
+function memoryOf(pid: number): number {
+  const status = readFileSync(`/proc/${pid}/status`, "utf8");
+  return Math.round(Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024);
+}
+
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const { values } = parseArgs({
     options: {
       frames: { type: "string", default: "10000" },
       seed: { type: "string", default: String(Date.now() % 1_000_000) },
-      broker: { type: "string", default: "127.0.0.1:9092" },
+      broker: { type: "string" },
       lanes: { type: "string", default: "8" },
     },
   });
-  const [broker] = parseHostsAndPorts(values.broker);
+  const { frames, seed, lanes } = values;
+  const own = values.broker === undefined ? await startKafkaPlatform() : undefined;
+  const [broker] = own?.brokers ?? parseHostsAndPorts(values.broker ?? "");
   if (broker === undefined) throw new Error("--broker is host:port");
   const startMs = performance.now();
-  const { frames, seed, lanes } = values;
-  const summary = await fuzzKafka({
-    broker,
-    frames: Number(frames),
-    seed: Number(seed),
-    lanes: Number(lanes),
-  });
-  console.log({ seed, ...summary, seconds: Math.round((performance.now() - startMs) / 1_000) });
+  const tell = (summary: KafkaFuzzSummary) => {
+    const seconds = Math.round((performance.now() - startMs) / 1_000);
+    const memory = own === undefined ? {} : { workerdMiB: memoryOf(own.workerdPid) };
+    console.log(JSON.stringify({ seed, ...summary, seconds, ...memory }));
+  };
+  console.log(JSON.stringify({ seed, frames, lanes }));
+  try {
+    tell(
+      await fuzzKafka({
+        broker,
+        frames: Number(frames),
+        seed: Number(seed),
+        lanes: Number(lanes),
+        progress: tell,
+      }),
+    );
+  } finally {
+    await own?.stop();
+  }
 }

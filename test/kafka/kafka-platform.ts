@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type PlatformOptions, startPlatform } from "../../src/cli/platform.ts";
@@ -10,6 +10,8 @@ export interface KafkaPlatform {
   /** `host:port`, as Kafka clients take it. */
   readonly bootstrap: string;
   readonly brokers: readonly HostAndPort[];
+  readonly workerdPid: number;
+  readonly dataDir: string;
   stop(): Promise<void>;
 }
 
@@ -21,6 +23,8 @@ export async function startKafkaPlatform(options: Partial<PlatformOptions> = {})
     url: platform.url,
     bootstrap: platform.kafkaAddresses.join(","),
     brokers: parseHostsAndPorts(platform.kafkaAddresses.join(",")),
+    workerdPid: Number(await readFile(join(dataDir, "workerd.pid"), "utf8")),
+    dataDir,
     async stop() {
       await platform.stop();
       await rm(dataDir, { recursive: true, force: true });

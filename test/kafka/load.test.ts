@@ -1,22 +1,31 @@
+import { readdirSync, readlinkSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { createTopicsApi } from "../../src/kafka/messages/create-topics.ts";
 import { fetchApi } from "../../src/kafka/messages/fetch.ts";
 import { produceApi } from "../../src/kafka/messages/produce.ts";
 import { encodeBatch } from "../../src/log/batch.ts";
 import { decodeBatches } from "../../src/log/decode-batch.ts";
+import {
+  KAFKA_FETCH_BYTES_IN_FLIGHT_MAX,
+  KAFKA_REQUEST_BYTES_IN_FLIGHT_MAX,
+} from "../../src/model/limits.ts";
 import { fuzzKafka } from "./fuzz.ts";
+import { HELD_PATH, type Held } from "./inspection.ts";
 import { type KafkaPlatform, startKafkaPlatform } from "./kafka-platform.ts";
 import { RawClient } from "./raw-client.ts";
 
-const CONNECTIONS = 200;
-const ROUNDS = 5;
+const CONNECTIONS = 500;
+const ROUNDS = 2;
 const PARTITIONS = 20;
 const FUZZED_FRAMES = 2_000;
+const PATIENCE = { timeout: 30_000, interval: 100 };
 
 describe("the Kafka port", () => {
   let platform: KafkaPlatform;
   beforeAll(async () => {
-    platform = await startKafkaPlatform();
+    const entry = fileURLToPath(new URL("./inspected-worker.ts", import.meta.url).href);
+    platform = await startKafkaPlatform({ entry });
   });
   afterAll(async () => {
     await platform.stop();
@@ -36,27 +45,89 @@ describe("the Kafka port", () => {
 
   it("serves many connections at once, each producing and fetching", async () => {
     const name = "shared";
-    const admin = await RawClient.connect(broker());
-    const topic = { name, numPartitions: PARTITIONS, replicationFactor: 1, assignments: [], configs: [] };
-    await admin.ask(createTopicsApi, 7, { topics: [topic] });
-    admin.close();
+    await createTopic(name, PARTITIONS);
     const unseen = await Promise.all(
       Array.from({ length: CONNECTIONS }, (_, connection) => roundTrips(name, connection, ROUNDS)),
     );
     expect(unseen.flat()).toEqual([]);
   });
 
+  it("keeps nothing of clients that go away: while they wait, in the middle of a request, and of an answer", async () => {
+    const topic = "abandoned";
+    const id = await createTopic(topic);
+    await flood(topic, 8);
+    const held = async (): Promise<Held> =>
+      (await fetch(`${platform.url}${HELD_PATH}?object=${encodeURIComponent(`${id}/0/0`)}`)).json();
+    const socketsBefore = openSockets();
+
+    const clients = await Promise.all(Array.from({ length: 150 }, () => RawClient.connect(broker())));
+    const [waiting, sending, reading] = [clients.slice(0, 80), clients.slice(80, 120), clients.slice(120)];
+    // A whole request, but of an API that does not exist: the server itself ends these connections.
+    const spoiled = Buffer.alloc(1_000_004, 0x7f);
+    spoiled.writeInt32BE(1_000_000);
+    const strangers = await Promise.all(Array.from({ length: 40 }, () => RawClient.connect(broker())));
+    for (const client of strangers) client.sendBytes(spoiled);
+    await Promise.all(strangers.map((client) => client.closed()));
+    for (const client of waiting) sendFetch(client, topic, { fetchOffset: 8, maxWaitMs: 60_000 });
+    const begun = Buffer.alloc(100_000);
+    begun.writeInt32BE(1_000_000);
+    for (const client of sending) client.sendBytes(begun);
+    for (const client of reading) {
+      client.pause();
+      // More than the buffers on the way take.
+      for (let count = 0; count < 16; count++) sendFetch(client, topic, { fetchOffset: 0, maxWaitMs: 0 });
+    }
+    await expect.poll(held, PATIENCE).toMatchObject({ sockets: waiting.length });
+    await expect.poll(async () => (await held()).requestBytesLeft, PATIENCE).toBeLessThan(20e6);
+    await expect.poll(async () => (await held()).fetchBytesLeft, PATIENCE).toBeLessThan(20e6);
+    expect(openSockets()).toBeGreaterThanOrEqual(socketsBefore + clients.length);
+
+    // Half of them are killed, the others go without a word.
+    for (const [index, client] of clients.entries()) {
+      if (index % 2 === 0) client.kill();
+      else client.close();
+    }
+    await expect.poll(held, PATIENCE).toEqual({
+      sockets: 0,
+      requestBytesLeft: KAFKA_REQUEST_BYTES_IN_FLIGHT_MAX,
+      fetchBytesLeft: KAFKA_FETCH_BYTES_IN_FLIGHT_MAX,
+    });
+    await expect.poll(openSockets, PATIENCE).toBeLessThan(socketsBefore + 10);
+  });
+
   it("has what it cannot take in time sent again, by an error on which no client gives up", async () => {
     const name = "flooded";
-    const client = await RawClient.connect(broker());
-    const topic = { name, numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] };
-    await client.ask(createTopicsApi, 7, { topics: [topic] });
-    client.close();
+    await createTopic(name);
     const codes = await Promise.all(Array.from({ length: 8 }, () => flood(name, 10)));
     const [stored, refusedForNow] = [0, 19];
     expect(codes.flat().filter((code) => code !== stored && code !== refusedForNow)).toEqual([]);
     expect(codes.flat()).toContain(stored);
   });
+
+  /** Returns its id. */
+  async function createTopic(name: string, numPartitions = 1): Promise<string | undefined> {
+    const client = await RawClient.connect(broker());
+    const topic = { name, numPartitions, replicationFactor: 1, assignments: [], configs: [] };
+    const { topics } = await client.ask(createTopicsApi, 7, { topics: [topic] });
+    client.close();
+    return topics[0]?.topicId;
+  }
+
+  function sendFetch(
+    client: RawClient,
+    topic: string,
+    { fetchOffset, maxWaitMs }: { readonly fetchOffset: number; readonly maxWaitMs: number },
+  ): void {
+    const partitions = [{ partition: 0, fetchOffset, partitionMaxBytes: 8_000_000 }];
+    client.send(fetchApi, 11, { maxWaitMs, minBytes: 1, topics: [{ topic, topicId: "", partitions }] });
+  }
+
+  /** Of the platform's runtime, those of its own included. */
+  function openSockets(): number {
+    const directory = `/proc/${platform.workerdPid}/fd`;
+    return readdirSync(directory).filter((file) => linkOf(`${directory}/${file}`).startsWith("socket:"))
+      .length;
+  }
 
   /** Produces megabytes without waiting, and returns what became of each. */
   async function flood(topic: string, megabytes: number): Promise<number[]> {
@@ -100,3 +171,12 @@ describe("the Kafka port", () => {
     return [...unseen];
   }
 });
+
+/** Files may be closed while one looks. */
+function linkOf(path: string): string {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return "";
+  }
+}

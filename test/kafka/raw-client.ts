@@ -101,6 +101,16 @@ export class RawClient {
     this.#socket.destroy();
   }
 
+  /** As when its process is killed: what was sent may be lost, and the other side finds the connection reset. */
+  kill(): void {
+    this.#socket.resetAndDestroy();
+  }
+
+  /** Takes nothing more of what the other side sends. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
   #cut(): void {
     while (this.#received.length >= LENGTH_PREFIX_BYTES) {
       const end = LENGTH_PREFIX_BYTES + this.#received.readInt32BE(0);

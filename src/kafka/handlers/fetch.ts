@@ -2,14 +2,13 @@ import type { LogBounds, ReadFailure } from "../../../durable-objects/partition/
 import { batchHeaders } from "../../log/batch-header.ts";
 import { errorRow, type Failure, failure, isFailure } from "../../model/errors.ts";
 import {
-  KAFKA_FETCH_BYTES_IN_FLIGHT_MAX,
   KAFKA_FETCH_BYTES_MAX,
   KAFKA_FETCH_STEP_BYTES_MIN,
   KAFKA_PARTITIONS_AT_ONCE,
   READ_WAIT_MS_MAX,
 } from "../../model/limits.ts";
 import type { Topic } from "../../model/topic.ts";
-import { ByteBudget } from "../byte-budget.ts";
+import { fetchBytes } from "../byte-budget.ts";
 import { type Call, handler } from "../handler.ts";
 import { fetchApi } from "../messages/fetch.ts";
 import type { RequestOf } from "../schema.ts";
@@ -23,9 +22,6 @@ const FIRST_VERSION_BY_ID = 13;
 const FIRST_VERSION_WITH_ZSTD = 10;
 const READ_COMMITTED = 1;
 const NO_RECORDS = new Uint8Array(0);
-
-/** What all connections of the isolate have read and not sent yet. */
-const budget = new ByteBudget(KAFKA_FETCH_BYTES_IN_FLIGHT_MAX);
 
 export const fetch = handler(
   fetchApi,
@@ -108,7 +104,7 @@ class FetchRead {
   }
 
   release(): void {
-    budget.give(this.#bytes);
+    fetchBytes.give(this.#bytes);
     this.#bytes = 0;
   }
 
@@ -143,17 +139,17 @@ class FetchRead {
         this.#forget(item);
         if (room <= 0 && this.#bytes > 0) continue;
         const wanted = Math.max(0, Math.min(item.request.partitionMaxBytes, room));
-        const share = Math.min(wanted, Math.max(KAFKA_FETCH_STEP_BYTES_MIN, budget.left));
+        const share = Math.min(wanted, Math.max(KAFKA_FETCH_STEP_BYTES_MIN, fetchBytes.left));
         room -= share;
-        budget.take(share);
-        const outcome = await this.#readPartition(item, share).finally(() => budget.give(share));
+        fetchBytes.take(share);
+        const outcome = await this.#readPartition(item, share).finally(() => fetchBytes.give(share));
         const { length } = outcome.records;
         room += share - length;
         // Only the first batch of the whole answer may be more than what was asked for.
         if (length > share && this.#bytes > 0 && this.#bytes + length > this.#maxBytes) continue;
         item.outcome = outcome;
         this.#bytes += length;
-        budget.take(length);
+        fetchBytes.take(length);
       }
     };
     await Promise.all(Array.from({ length: KAFKA_PARTITIONS_AT_ONCE }, worker));
@@ -164,7 +160,7 @@ class FetchRead {
     const length = item.outcome?.records.length ?? 0;
     item.outcome = undefined;
     this.#bytes -= length;
-    budget.give(length);
+    fetchBytes.give(length);
   }
 
   #isAnsweredWithoutReading(item: Item): boolean {

@@ -1,0 +1,10 @@
+/** Where inspected-worker.ts tells what it holds; `?object=` names partitions, any number of them. */
+export const HELD_PATH = "/held";
+
+export interface Held {
+  /** Of the budgets that all Kafka connections share. */
+  readonly requestBytesLeft: number;
+  readonly fetchBytesLeft: number;
+  /** WebSockets of these partitions. */
+  readonly sockets: number;
+}
