@@ -41,11 +41,11 @@ export async function startTunnel(options: TunnelOptions): Promise<Tunnel> {
   const close = () => Promise.all(servers.map((server) => new Promise((done) => server.close(done))));
   const listening: HostAndPort[] = [];
   try {
-    for (const { host, port } of options.listen) {
+    for (const [broker, { host, port }] of options.listen.entries()) {
       const server = createServer({ allowHalfOpen: true, noDelay: true, keepAlive: true }, (client) => {
         // Early, not all brokers are known yet.
         if (listening.length < options.listen.length) client.destroy();
-        else void connections.carry(client, options.advertised ?? listening);
+        else void connections.carry(client, options.advertised ?? listening, broker);
       });
       server.maxConnections = TUNNEL_CONNECTIONS_MAX;
       server.on("drop", () =>
@@ -82,19 +82,20 @@ class Connections {
   }
 
   /** Carries what a client sends and is sent, until it leaves or the cluster closes. */
-  async carry(client: Socket, brokers: readonly HostAndPort[]): Promise<void> {
+  async carry(client: Socket, brokers: readonly HostAndPort[], broker: number): Promise<void> {
     client.on("error", () => undefined);
-    const carried = this.#connect(client, brokers).finally(() => client.destroy());
+    const carried = this.#connect(client, brokers, broker).finally(() => client.destroy());
     this.#carried.set(client, carried);
     await carried.finally(() => this.#carried.delete(client));
   }
 
-  async #connect(client: Socket, brokers: readonly HostAndPort[]): Promise<void> {
+  async #connect(client: Socket, brokers: readonly HostAndPort[], broker: number): Promise<void> {
     const gone = new AbortController();
     client.once("close", () => gone.abort());
     const { url, token } = this.#options;
     const advertised = brokers.map((broker) => hostAndPortText(reachedAt(broker, client))).join(",");
-    const path = `kafka?${new URLSearchParams({ advertised })}`;
+    const reached = brokers.length > 1 ? { broker: String(broker) } : {};
+    const path = `kafka?${new URLSearchParams({ advertised, ...reached })}`;
     const socket = await openWebSocket(url, path, token, KAFKA_SUBPROTOCOL, gone.signal);
     if (socket === undefined) {
       if (!gone.signal.aborted && (await this.#problem()) === undefined) {

@@ -15,6 +15,13 @@ export interface GroupsPage {
   readonly next: string | null;
 }
 
+export interface GroupsPageRequest {
+  readonly after?: string;
+  readonly limit?: number;
+  /** Others are not asked. */
+  readonly isWanted?: (groupId: string) => boolean;
+}
+
 /**
  * The Controller knows which groups there are; what state each is in only the group itself does.
  *
@@ -22,10 +29,11 @@ export interface GroupsPage {
  */
 export async function groupsPage(
   cluster: Cluster,
-  { after = "", limit = GROUPS_PER_LIST_MAX }: { readonly after?: string; readonly limit?: number } = {},
+  { after = "", limit = GROUPS_PER_LIST_MAX, isWanted = () => true }: GroupsPageRequest = {},
 ): Promise<GroupsPage> {
   const ids = await cluster.controller.listGroups({ after, limit });
-  const summaries = await mapAtOnce(ids, GROUPS_ASKED_AT_ONCE, async (groupId) => ({
+  const wanted = ids.filter(isWanted);
+  const summaries = await mapAtOnce(wanted, GROUPS_ASKED_AT_ONCE, async (groupId) => ({
     groupId,
     summary: await cluster.group(groupId).summary(),
   }));
@@ -38,11 +46,14 @@ export async function groupsPage(
   return { groups, next: ids.length < limit ? null : (ids.at(-1) ?? null) };
 }
 
-/** All groups, page by page. */
-export async function everyGroup(cluster: Cluster): Promise<ListedGroup[]> {
+/** All that are wanted, page by page. */
+export async function everyGroup(
+  cluster: Cluster,
+  isWanted: (groupId: string) => boolean = () => true,
+): Promise<ListedGroup[]> {
   const groups: ListedGroup[] = [];
   for (let after: string | null = ""; after !== null; ) {
-    const page: GroupsPage = await groupsPage(cluster, { after });
+    const page: GroupsPage = await groupsPage(cluster, { after, isWanted });
     groups.push(...page.groups);
     after = page.next;
   }

@@ -7,6 +7,7 @@ import { serveKafkaWebSocket } from "../kafka/websocket.ts";
 import { EdgelogError } from "../model/errors.ts";
 import { newRoutes } from "./context.ts";
 import { errorResponses } from "./errors.ts";
+import { digits } from "./schemas.ts";
 
 export const kafkaRoutes = newRoutes();
 
@@ -21,6 +22,9 @@ kafkaRoutes.openapi(
       query: z.strictObject({
         advertised: z.string().max(10_000).optional().openapi({
           description: "Needed: where Kafka clients reach the tunnel, as host:port, separated by commas.",
+        }),
+        broker: digits({ max: 10_000 }).optional().openapi({
+          description: "Which of these the client has reached, counted from 0.",
         }),
         ticket: z.string().max(1_000).optional().openapi({ description: "From `POST /v1/tickets`." }),
       }),
@@ -45,6 +49,7 @@ kafkaRoutes.openapi(
       principal: c.var.principal,
       clientHost,
       advertised,
+      reachedId: c.req.valid("query").broker,
     });
     c.executionCtx.waitUntil(served);
     const offered = (c.req.header("sec-websocket-protocol") ?? "").split(",").map((name) => name.trim());

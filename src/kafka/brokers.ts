@@ -24,9 +24,12 @@ const REPLICAS_ACCEPTED_MIN = 3;
 /** As one client sees them: addresses differ with the way that it came. */
 export class Brokers {
   readonly all: readonly Broker[];
+  readonly #reachedId: number | undefined;
 
-  constructor(addresses: readonly HostAndPort[]) {
+  /** `reachedId`: the node that the client is talking to, where that is known. */
+  constructor(addresses: readonly HostAndPort[], reachedId?: number) {
     this.all = addresses.map(({ host, port }, nodeId) => ({ nodeId, host, port }));
+    this.#reachedId = reachedId;
   }
 
   /** Kafka's controller: the first. */
@@ -43,6 +46,14 @@ export class Brokers {
     let hash = 0;
     for (let index = 0; index < key.length; index++) hash = (hash * 31 + key.charCodeAt(index)) >>> 0;
     return this.all[hash % Math.max(1, this.all.length)];
+  }
+
+  /**
+   * Whether the node that the client is talking to coordinates it: clients ask every broker for its groups and add up the
+   * answers. Where that node is not known, it stands for all of them.
+   */
+  coordinatesHere(key: string): boolean {
+    return this.#reachedId === undefined || this.coordinatorOf(key)?.nodeId === this.#reachedId;
   }
 
   /** The leader comes first. There may be more of them than brokers: as many as the topic was created with. */
@@ -64,10 +75,17 @@ export class Brokers {
  */
 export function brokersOf(env: Env, reached: HostAndPort): Brokers {
   const advertised = parseHostsAndPorts(env.EDGELOG_ADVERTISED_LISTENER ?? "");
-  if (advertised.length > 0) return new Brokers(advertised);
   const ports = (env.EDGELOG_KAFKA_PORTS ?? "").split(",").map(Number);
-  if (!ports.includes(reached.port)) return new Brokers([reached]);
-  return new Brokers(ports.map((port) => ({ host: reached.host, port })));
+  const reachedId = ports.indexOf(reached.port);
+  const isKnown = reachedId >= 0;
+  if (advertised.length > 0) {
+    return new Brokers(advertised, isKnown && advertised.length === ports.length ? reachedId : undefined);
+  }
+  if (!isKnown) return new Brokers([reached]);
+  return new Brokers(
+    ports.map((port) => ({ host: reached.host, port })),
+    reachedId,
+  );
 }
 
 /** What is not `host:port` is left out. An IPv6 address stands in brackets. */

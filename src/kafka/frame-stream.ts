@@ -18,7 +18,6 @@ export interface Frame {
 }
 
 const NOTHING = new Uint8Array(0);
-const BUDGET_POLL_MS = 20;
 
 /**
  * Cuts a stream of bytes into frames. It reads on only when the next frame is asked for, and never holds more than a
@@ -86,10 +85,7 @@ export class FrameStream {
   }
 
   async #largeFrame(length: number, begun: Uint8Array): Promise<Frame> {
-    // A promise that another connection resolves is no I/O, and the platform takes a connection that waits for none to be
-    // stuck: hence polling.
-    while (requestBytes.left < length) await new Promise((resolve) => setTimeout(resolve, BUDGET_POLL_MS));
-    requestBytes.take(length);
+    await requestBytes.takeInTurn(length);
     this.#largeBytes += length;
     let isHeld = true;
     const release = () => {

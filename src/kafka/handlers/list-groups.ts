@@ -7,7 +7,7 @@ export const listGroups = handler(listGroupsApi, async ({ statesFilter, typesFil
   const isWanted = (filter: readonly string[], value: string) =>
     filter.length === 0 || filter.some((wanted) => wanted.toLowerCase() === value.toLowerCase());
   try {
-    const groups = await everyGroup(session.cluster);
+    const groups = await everyGroup(session.cluster, (groupId) => session.brokers.coordinatesHere(groupId));
     return {
       errorCode: 0,
       groups: groups
