@@ -9,6 +9,7 @@ import {
   SUBSCRIBER_CREDIT_BYTES_MAX,
   SUBSCRIPTIONS_PER_SOCKET_MAX,
 } from "../model/limits.ts";
+import { quote } from "../model/quote.ts";
 import { noSuchPartition, type Topic } from "../model/topic.ts";
 import { eventStream } from "../subscribe/event-stream.ts";
 import { connectToLeader } from "../subscribe/leader-connection.ts";
@@ -47,6 +48,9 @@ const SubscribeQuery = z
     value: z.enum(["json"]).optional().openapi({
       description: "`json`: values that are JSON texts appear as what they say, others as without it.",
     }),
+    topic_id: z.string().max(100).optional().openapi({
+      description: "The topic must have this id: one that was made anew under the same name is refused.",
+    }),
     ticket: z.string().max(1_000).optional().openapi({
       description: "From `POST /v1/tickets`, where no header can be set.",
     }),
@@ -80,6 +84,7 @@ subscribeRoutes.openapi(
       }),
       ...errorResponses(
         "UNKNOWN_TOPIC_OR_PARTITION",
+        "UNKNOWN_TOPIC_ID",
         "INVALID_TOPIC_EXCEPTION",
         "OFFSET_OUT_OF_RANGE",
         "UPGRADE_REQUIRED",
@@ -91,7 +96,7 @@ subscribeRoutes.openapi(
   async (c) => {
     const query = c.req.valid("query");
     const cluster = new Cluster(c.env);
-    const topic = unwrap(await topicWith(cluster, c.req.valid("param").topic, query.partition));
+    const topic = unwrap(await topicWith(cluster, c.req.valid("param").topic, query));
     const { offset, partition } = query;
     if (typeof offset === "number" && partition === undefined && topic.partitions > 1) {
       throw invalid(
@@ -240,16 +245,24 @@ function everyPartition(topic: Topic, start: StartPosition): readonly PartitionS
   return Array.from({ length: topic.partitions }, (_, partition) => ({ partition, ...start }));
 }
 
-/** What is cached of the topic may be older than its last partition. */
-async function topicWith(
-  cluster: Cluster,
-  name: string,
-  partition: number | undefined,
-): Promise<Topic | Failure> {
+/** What is cached of the topic may be older than its last partition, or than the topic. */
+async function topicWith(cluster: Cluster, name: string, query: SubscribeQuery): Promise<Topic | Failure> {
   const known = await cluster.topic(name);
-  if (isFailure(known) || partition === undefined || partition < known.partitions) return known;
+  if (isFailure(known) || topicProblem(known, query) === undefined) return known;
   cluster.forget(known);
   const topic = await cluster.topic(name);
-  if (isFailure(topic) || partition < topic.partitions) return topic;
-  return noSuchPartition(topic, partition);
+  return isFailure(topic) ? topic : (topicProblem(topic, query) ?? topic);
+}
+
+function topicProblem(
+  topic: Topic,
+  { partition = 0, topic_id = topic.id }: SubscribeQuery,
+): Failure | undefined {
+  if (topic_id !== topic.id) {
+    return failure(
+      "UNKNOWN_TOPIC_ID",
+      `Topic ${topic.name} has been made anew: it is not ${quote(topic_id)}.`,
+    );
+  }
+  return partition < topic.partitions ? undefined : noSuchPartition(topic, partition);
 }

@@ -2,12 +2,13 @@ import type { FeedEvent } from "./partition-feed.ts";
 
 /** Several feeds as one, in the order in which they have something. Each feed goes on only when its event was taken. */
 export class FeedMerge {
-  readonly #ready: { readonly event: FeedEvent; readonly taken: () => void }[] = [];
+  readonly #ready: ReadyEvent[] = [];
   #current: (() => void) | undefined;
   #wake: () => void = () => {};
 
-  add(feed: AsyncIterable<FeedEvent>): void {
-    void this.#pump(feed);
+  /** `signal`: aborts when nothing of the feed is wanted any more. */
+  add(feed: AsyncIterable<FeedEvent>, signal?: AbortSignal): void {
+    void this.#pump(feed, signal);
   }
 
   /** undefined if nothing came within `waitMs` or until {@link interrupt}. Asking says that the event before is done with. */
@@ -15,9 +16,14 @@ export class FeedMerge {
     this.#current?.();
     this.#current = undefined;
     if (this.#ready.length === 0) await this.#something(waitMs);
-    const first = this.#ready.shift();
-    this.#current = first?.taken;
-    return first?.event;
+    for (let first = this.#ready.shift(); first !== undefined; first = this.#ready.shift()) {
+      if (first.signal?.aborted) first.taken();
+      else {
+        this.#current = first.taken;
+        return first.event;
+      }
+    }
+    return undefined;
   }
 
   interrupt(): void {
@@ -32,12 +38,18 @@ export class FeedMerge {
     clearTimeout(timer);
   }
 
-  async #pump(feed: AsyncIterable<FeedEvent>): Promise<void> {
+  async #pump(feed: AsyncIterable<FeedEvent>, signal: AbortSignal | undefined): Promise<void> {
     for await (const event of feed) {
       await new Promise<void>((taken) => {
-        this.#ready.push({ event, taken });
+        this.#ready.push({ event, taken, signal });
         this.#wake();
       });
     }
   }
+}
+
+interface ReadyEvent {
+  readonly event: FeedEvent;
+  readonly taken: () => void;
+  readonly signal: AbortSignal | undefined;
 }

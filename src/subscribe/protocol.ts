@@ -65,6 +65,8 @@ export type ClientMessage =
       readonly partitions: readonly PartitionStart[];
       readonly credit_bytes?: number;
     }
+  /** Ends with these partitions; `unsubscribed` is the answer. */
+  | { readonly type: "unsubscribe"; readonly partitions: readonly number[] }
   /** So many bytes of batches have been consumed and as many more may be sent. */
   | { readonly type: "credit"; readonly bytes: number };
 
@@ -84,7 +86,8 @@ export function parseClientMessage(data: string | ArrayBuffer | Uint8Array): Cli
   if (message === undefined) return failure("INVALID_REQUEST", "A client's messages are JSON objects.");
   if (message.type === "credit") return parseCredit(message);
   if (message.type === "subscribe") return parseSubscribe(message);
-  return failure("INVALID_REQUEST", 'A message\'s type is "subscribe" or "credit".');
+  if (message.type === "unsubscribe") return parseUnsubscribe(message);
+  return failure("INVALID_REQUEST", 'A message\'s type is "subscribe", "unsubscribe" or "credit".');
 }
 
 function parseCredit(message: Fields): ClientMessage | Failure {
@@ -126,6 +129,11 @@ function parseSubscribe(message: Fields): ClientMessage | Failure {
   return { type: "subscribe", partitions, ...(credit !== undefined && { credit_bytes: credit }) };
 }
 
+function parseUnsubscribe({ partitions }: Fields): ClientMessage | Failure {
+  if (Array.isArray(partitions) && partitions.every(isPartition)) return { type: "unsubscribe", partitions };
+  return failure("INVALID_REQUEST", "partitions must be a list of partitions.");
+}
+
 function parsePartitionStart(entry: unknown): PartitionStart | undefined {
   if (!isFields(entry)) return undefined;
   const { partition, offset, timestamp } = entry;
@@ -161,6 +169,12 @@ export interface CaughtUpMessage {
   readonly high_watermark: number;
 }
 
+/** No more frames of these partitions come after it. */
+export interface UnsubscribedMessage {
+  readonly type: "unsubscribed";
+  readonly partitions: readonly number[];
+}
+
 /**
  * The server is short of memory: the client now sends `credit` for what it has consumed since its last one (as soon as it
  * has consumed anything), however little it is. Until then it may get nothing more.
@@ -194,6 +208,7 @@ export interface ErrorMessage {
 export type ServerMessage =
   | RecordsMessage
   | CaughtUpMessage
+  | UnsubscribedMessage
   | CreditDueMessage
   | ErrorMessage
   | ResumeMessage;
@@ -213,6 +228,10 @@ export function encodeCaughtUp(partition: number, next: number, highWatermark: n
     next,
     high_watermark: highWatermark,
   } satisfies CaughtUpMessage);
+}
+
+export function encodeUnsubscribed(partitions: readonly number[]): string {
+  return JSON.stringify({ type: "unsubscribed", partitions } satisfies UnsubscribedMessage);
 }
 
 export function encodeResume(partition: number, offset: number): string {
@@ -243,9 +262,9 @@ export function parseServerMessage(text: string): ServerMessage | undefined | Fa
     return failure("INVALID_REQUEST", "The server sent a text frame that is not a JSON message.");
   }
   if (isRecordsMessage(message) || isCaughtUpMessage(message)) return message;
-  if (isErrorMessage(message) || isResumeMessage(message)) return message;
+  if (isErrorMessage(message) || isResumeMessage(message) || isUnsubscribedMessage(message)) return message;
   if (message.type === "credit_due") return { type: "credit_due" };
-  if (["records", "caught_up", "error", "resume"].includes(message.type)) {
+  if (["records", "caught_up", "error", "resume", "unsubscribed"].includes(message.type)) {
     return failure("INVALID_REQUEST", `The server sent a malformed ${message.type} message.`);
   }
   return undefined;
@@ -262,6 +281,11 @@ function isRecordsMessage(message: object): message is RecordsMessage {
 function isCaughtUpMessage(message: object): message is CaughtUpMessage {
   if (!isFields(message) || message.type !== "caught_up") return false;
   return isPartition(message.partition) && [message.next, message.high_watermark].every(isOffset);
+}
+
+function isUnsubscribedMessage(message: object): message is UnsubscribedMessage {
+  if (!isFields(message) || message.type !== "unsubscribed") return false;
+  return Array.isArray(message.partitions) && message.partitions.every(isPartition);
 }
 
 function isResumeMessage(message: object): message is ResumeMessage {

@@ -25,6 +25,7 @@ import {
   closeCodeOf,
   encodeCaughtUp,
   encodeError,
+  encodeUnsubscribed,
   type PartitionStart,
   PING,
   PONG,
@@ -56,7 +57,8 @@ export class SocketBridge {
   readonly #options: BridgeOptions;
   readonly #merge = new FeedMerge();
   readonly #over = new AbortController();
-  readonly #partitions = new Set<number>();
+  /** Those subscribed to; aborts when the client does not want them any more. */
+  readonly #partitions = new Map<number, AbortController>();
   /** Subscribing takes looking up; messages that come meanwhile wait for it. */
   #subscribing: Promise<void> = Promise.resolve();
   readonly #share: BudgetShare;
@@ -104,8 +106,9 @@ export class SocketBridge {
 
   /** In pieces that fit the credit and the memory, as the leader itself would have made them. */
   async #passFrame(frame: DataFrame): Promise<void> {
+    const wanted = this.#partitions.get(frame.partition)?.signal;
     for (let from = frame.from; from < frame.next; ) {
-      const room = await this.#room();
+      const room = wanted === undefined ? 0 : await this.#room(wanted);
       if (room === 0) return;
       const piece = pieceOf({ ...frame, from }, Math.min(room, SUBSCRIBER_FRAME_BYTES_MAX));
       const encoded = this.#encoded(piece);
@@ -133,10 +136,10 @@ export class SocketBridge {
     return "error" in json ? json : { data: json.text, next: json.next, batchBytes: json.batchBytes };
   }
 
-  /** The bytes that may be sent, as soon as there are any; 0 when the socket is closed. */
-  async #room(): Promise<number> {
+  /** The bytes that may be sent, as soon as there are any; 0 when nobody wants them any more. */
+  async #room(wanted: AbortSignal): Promise<number> {
     const { signal } = this.#over;
-    while (!signal.aborted) {
+    while (!signal.aborted && !wanted.aborted) {
       const free = Math.max(this.#share.free() - this.#unsent, this.#unsent === 0 ? 1 : 0);
       const room = Math.min(this.#credit, free);
       if (room > 0) return room;
@@ -174,6 +177,7 @@ export class SocketBridge {
       this.#consumed(message.bytes);
       this.#grant(message.bytes);
     } else if (!this.#options.takesSubscribe) this.#fail(ALREADY_STARTED);
+    else if (message.type === "unsubscribe") this.#unsubscribe(message.partitions);
     else {
       if (message.credit_bytes !== undefined) this.#grant(message.credit_bytes);
       this.#subscribe(message.partitions);
@@ -228,9 +232,22 @@ export class SocketBridge {
       if (this.#partitions.has(partition)) {
         return failure("INVALID_REQUEST", `This socket has partition ${partition} already.`);
       }
-      this.#partitions.add(partition);
+      this.#partitions.set(partition, new AbortController());
     }
     return undefined;
+  }
+
+  /** After everything that was subscribed to before. */
+  #unsubscribe(partitions: readonly number[]): void {
+    this.#subscribing = this.#subscribing.then(() => {
+      for (const partition of partitions) {
+        this.#partitions.get(partition)?.abort();
+        this.#partitions.delete(partition);
+      }
+      this.#send(encodeUnsubscribed(partitions));
+      // A frame of theirs may wait for credit in front of the others'.
+      this.#creditCame();
+    });
   }
 
   async #begin(starts: readonly PartitionStart[]): Promise<void> {
@@ -241,9 +258,11 @@ export class SocketBridge {
       return;
     }
     const windowBytes = windowOf(this.#credit, this.#partitions.size);
-    const { signal } = this.#over;
     for (const start of offsets) {
-      this.#merge.add(partitionFeed(this.#cluster, { topic, ...start, windowBytes, signal }));
+      const wanted = this.#partitions.get(start.partition);
+      if (wanted === undefined) continue;
+      const signal = AbortSignal.any([this.#over.signal, wanted.signal]);
+      this.#merge.add(partitionFeed(this.#cluster, { topic, ...start, windowBytes, signal }), signal);
     }
   }
 

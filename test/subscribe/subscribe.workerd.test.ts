@@ -242,6 +242,32 @@ describe("a socket that ends in the Worker", () => {
     subscriber.close();
   });
 
+  test("gives partitions up by message, and the others go on", async () => {
+    const topic = await createTopic({}, 3);
+    for (const partition of [0, 1, 2]) await fill(topic, counted(0, 4), partition);
+    const subscriber = await Subscriber.open(path(topic, "credit_bytes=0"), BINARY);
+    subscriber.credits = false;
+    const start = { offset: "earliest" } as const;
+    subscriber.send({ type: "subscribe", partitions: [0, 1].map((partition) => ({ partition, ...start })) });
+    // Frames of it wait for credit in front of those of the others.
+    subscriber.send({ type: "unsubscribe", partitions: [0] });
+    await subscriber.until(({ messages }) => messages.some(({ type }) => type === "unsubscribed"));
+    expect(subscriber.messages.at(-1)).toEqual({ type: "unsubscribed", partitions: [0] });
+    subscriber.credits = true;
+    subscriber.send({ type: "credit", bytes: 100_000 });
+    await subscriber.until(({ records }) => records.length === 4);
+    await fill(topic, counted(4, 5), 0);
+    await fill(topic, counted(4, 5), 1);
+    await subscriber.until(({ records }) => records.length === 5);
+    expect(subscriber.valuesOf(1)).toEqual(counted(0, 5));
+    expect(subscriber.valuesOf(0)).toEqual([]);
+    // And takes them again, at another position.
+    subscriber.send({ type: "subscribe", partitions: [{ partition: 0, offset: 4 }] });
+    await subscriber.until(({ records }) => records.length === 6);
+    expect(subscriber.valuesOf(0)).toEqual(counted(4, 5));
+    subscriber.close();
+  });
+
   test("gets nothing beyond its credit, whatever the number of partitions", async () => {
     const topic = await createTopic({}, 3);
     for (const partition of [0, 1, 2]) await fill(topic, counted(0, 20), partition);
@@ -273,6 +299,18 @@ describe("a socket that ends in the Worker", () => {
     subscriber.socket.send(text);
     expect(await subscriber.untilClosed()).toEqual({ code, reason });
     expect(subscriber.messages.at(-1)).toMatchObject({ type: "error", error: { code: reason } });
+  });
+
+  test("that means another topic of the same name is refused", async () => {
+    const topic = await createTopic({}, 2);
+    const open = (topicId: string) =>
+      request(path(topic, `topic_id=${topicId}`), { upgrade: "websocket", "sec-websocket-protocol": BINARY });
+    new Subscriber(await open(topic.id)).close();
+    const refused = await open("A".repeat(22));
+    expect([refused.status, await refused.json()]).toMatchObject([
+      404,
+      { error: { code: "UNKNOWN_TOPIC_ID" } },
+    ]);
   });
 
   test("is told when its topic is deleted", async () => {
