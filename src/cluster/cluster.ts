@@ -25,7 +25,7 @@ import { type PartitionStub, PartitionStubs } from "./partition-stubs.ts";
 import { ProducerIds } from "./producer-ids.ts";
 import { RecordTimes } from "./record-times.ts";
 import { RemoteReads } from "./remote-reads.ts";
-import { callObject } from "./stub-errors.ts";
+import { type CallKind, callObject } from "./stub-errors.ts";
 import { TopicCache } from "./topic-cache.ts";
 import { type WaitOptions, waitForBatches } from "./waiting-read.ts";
 
@@ -60,7 +60,8 @@ const recordTimes = new RecordTimes();
 /**
  * Finds the way to partitions for every front end; made once per request or connection. It refuses what it can tell
  * without a partition, forgets metadata that turns out to be old (and tries once more), and turns the exceptions of
- * stubs into failures: KAFKA_STORAGE_ERROR (of a write: outcome unknown), THROTTLING_QUOTA_EXCEEDED (overloaded).
+ * stubs into failures: REQUEST_TIMED_OUT (of an append: outcome unknown), KAFKA_STORAGE_ERROR (of another write: outcome
+ * unknown), THROTTLING_QUOTA_EXCEEDED (overloaded: not begun).
  */
 export class Cluster {
   readonly controller: ControllerClient;
@@ -166,7 +167,7 @@ export class Cluster {
     const lookUp = () =>
       autoCreate && typeof reference === "string" ? this.topicForProduce(reference) : this.topic(reference);
     return this.#route(reference, lookUp, partition, (topic) =>
-      this.#call("write", topic, partition, (leader) =>
+      this.#call("append", topic, partition, (leader) =>
         leader.append({ topicVersion: topic.version, batch: bytes, ...believed(leaderEpoch) }),
       ),
     );
@@ -352,7 +353,7 @@ export class Cluster {
   }
 
   #call<T>(
-    kind: "read" | "write",
+    kind: CallKind,
     topic: Topic,
     partition: number,
     method: (leader: LeaderRpc) => Promise<T>,

@@ -83,6 +83,7 @@ produceRoutes.openapi(
         "OUT_OF_ORDER_SEQUENCE_NUMBER",
         "INVALID_PRODUCER_EPOCH",
         "THROTTLING_QUOTA_EXCEEDED",
+        "REQUEST_TIMED_OUT",
         "KAFKA_STORAGE_ERROR",
       ),
     },

@@ -74,7 +74,7 @@ describe("a connection's session with a partition", () => {
     expect(valuesIn(ok(await cluster.read(name, 0, { offset: 0, maxBytes: 1 })).batches)).toEqual(["a"]);
     await open("b");
     await abortAllDurableObjects();
-    expect(refused(await cluster.append(name, 0, batchOf(["lost"]))).error).toBe("KAFKA_STORAGE_ERROR");
+    expect(refused(await cluster.append(name, 0, batchOf(["lost"]))).error).toBe("REQUEST_TIMED_OUT");
     await open("c");
     expect(await readAll(cluster, name)).toEqual(["a", "a", "b", "b", "c", "c"]);
     cluster.close();
