@@ -73,6 +73,7 @@ export class Controller extends DurableObject<Env> implements ControllerRpc {
       clusterId: this.#settings.clusterId(),
       topics: this.#topics.count(),
       partitions: this.#topics.partitionCount(),
+      groups: this.#groups.count(),
     };
   }
 

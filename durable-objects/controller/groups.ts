@@ -1,5 +1,5 @@
 import { GROUPS_PER_LIST_MAX } from "../../src/model/limits.ts";
-import { text } from "../partition/storage.ts";
+import { integer, text } from "../partition/storage.ts";
 import type { ListGroupsRequest } from "./rpc.ts";
 import type { ControllerStorage } from "./storage.ts";
 
@@ -21,6 +21,11 @@ export class Groups {
 
   close(groupId: string): void {
     this.#storage.exec("DELETE FROM groups WHERE group_id = ?", groupId);
+  }
+
+  count(): number {
+    const [row = {}] = this.#storage.exec("SELECT count(*) AS groups FROM groups");
+    return integer(row, "groups");
   }
 
   /** Sorted. */

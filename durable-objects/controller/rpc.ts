@@ -44,6 +44,7 @@ export interface ClusterDescription {
   readonly topics: number;
   /** Of all topics together. */
   readonly partitions: number;
+  readonly groups: number;
 }
 
 /** What a browser shows instead of a header that it cannot set. */

@@ -401,12 +401,12 @@ export class Coordinator implements GroupRpc {
     return this.#group?.fetchProblem(request) ?? this.#offsets.fetch(request.topics);
   }
 
-  async offsetsPage({ after, limit }: OffsetsPageRequest): Promise<OffsetsPage | Failure> {
+  async offsetsPage({ after, limit, asStored = false }: OffsetsPageRequest): Promise<OffsetsPage | Failure> {
     const problem = this.#idProblem();
     if (problem !== undefined) return problem;
     this.#commits.flush();
     this.#store.confirmUniqueness();
-    if (this.#group !== undefined && after === undefined) await this.#forgetDeletedTopics();
+    if (this.#group !== undefined && after === undefined && !asStored) await this.#forgetDeletedTopics();
     if (this.#group === undefined) return this.#noGroup("GROUP_ID_NOT_FOUND");
     return { ...this.#group.summary(), ...this.#offsets.page(after, limit) };
   }

@@ -267,6 +267,8 @@ export interface OffsetsPageRequest {
   readonly after?: PartitionOfTopic;
   /** At most GROUP_OFFSETS_PER_PAGE_MAX. */
   readonly limit: number;
+  /** Also the offsets of topics that are deleted: the Controller is not asked which are left. Default false. */
+  readonly asStored?: boolean;
 }
 
 /** Some of a group's offsets, by topic name and partition. */
@@ -301,7 +303,7 @@ export interface GroupRpc {
   commitOffsets(request: CommitOffsetsRequest): Promise<CommittedPartition[] | Failure>;
   /** Only what is there: an unknown group has none. */
   fetchOffsets(request: FetchOffsetsRequest): Promise<CommittedOffset[] | Failure>;
-  /** GROUP_ID_NOT_FOUND. Who begins at the first page no longer finds the offsets of topics that are deleted. */
+  /** GROUP_ID_NOT_FOUND. The first page forgets the offsets of topics that are deleted. */
   offsetsPage(request: OffsetsPageRequest): Promise<OffsetsPage | Failure>;
   /** GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP; GROUP_SUBSCRIBED_TO_TOPIC for the partitions of such a topic. */
   deleteOffsets(topics: readonly NamedTopicPartitions[]): Promise<DeletedPartition[] | Failure>;

@@ -88,7 +88,9 @@ export class ControllerClient implements ControllerRpc {
   }
 
   async topicsNamed(names: readonly string[]): Promise<Topic[]> {
-    return unwrap(await this.#call("read", (controller) => controller.topicsNamed(names)));
+    const topics = unwrap(await this.#call("read", (controller) => controller.topicsNamed(names)));
+    for (const topic of topics) this.#cache.learn(topic);
+    return topics;
   }
 
   async existingTopics(ids: readonly TopicId[]): Promise<TopicId[]> {

@@ -5,6 +5,7 @@ import { LAG_LEADERS_AT_ONCE, LAG_POSITIONS_PER_CALL_MAX } from "../model/limits
 import { mapAtOnce } from "./at-once.ts";
 import { blankPartitions } from "./blank-partitions.ts";
 import type { Cluster, TopicReference } from "./cluster.ts";
+import { inTime } from "./in-time.ts";
 
 /** Where one reader stands in one partition. */
 export interface Position {
@@ -28,7 +29,7 @@ const BLANKS_LOOKED_UP_FROM = 16;
 /**
  * The lag of every position, in order.
  *
- * @param deadlineMs (`Date.now()`): leaders that are not asked by then are not asked any more (REQUEST_TIMED_OUT)
+ * @param deadlineMs (`Date.now()`): leaders that have not answered by then are REQUEST_TIMED_OUT
  */
 export async function lags(
   cluster: Cluster,
@@ -96,18 +97,16 @@ async function askLeader(
   const [first] = positions;
   if (first === undefined) return [];
   const offsets = positions.map(({ offset }) => offset);
-  const known = offsets.filter((offset) => offset !== null);
-  const late = Date.now() > deadlineMs;
-  const answer = late
-    ? failure("REQUEST_TIMED_OUT", "there was no time left to ask the leader")
-    : await cluster.lag(first.topic, first.partition, known);
+  // Readers that keep up stand at the same offset.
+  const known = [...new Set(offsets.filter((offset) => offset !== null))];
+  const answer = await inTime(() => cluster.lag(first.topic, first.partition, known), deadlineMs);
   if (isFailure(answer)) return offsets.map(() => answer);
   const { logStartOffset, highWatermark: logEndOffset } = answer;
-  const times = answer.oldestUnreadMs.values();
+  const times = new Map(known.map((offset, index) => [offset, answer.oldestUnreadMs[index] ?? null]));
   const nowMs = Date.now();
   return offsets.map((offset) => {
     if (offset === null) return { logStartOffset, logEndOffset, records: null, ms: null };
-    const oldestMs = times.next().value ?? null;
+    const oldestMs = times.get(offset) ?? null;
     const ms = oldestMs === null ? null : Math.max(0, nowMs - oldestMs);
     return { logStartOffset, logEndOffset, records: Math.max(0, logEndOffset - offset), ms };
   });

@@ -11,6 +11,7 @@ const ClusterAnswer = z
     cluster_id: z.string().openapi({ description: "Kafka's cluster id.", example: "gkKpDh1ATlWcWqFr_zWPvA" }),
     topics: z.int().openapi({ description: "How many there are." }),
     partitions: z.int().openapi({ description: "Of all topics together, used or not." }),
+    groups: z.int().openapi({ description: "Consumer groups." }),
     principal: z.string().openapi({ description: "Who is asking.", example: "User:root" }),
   })
   .openapi("Cluster");
@@ -28,7 +29,10 @@ export const clusterRoutes = newRoutes().openapi(
     },
   }),
   async (c) => {
-    const { clusterId, topics, partitions } = await new Cluster(c.env).controller.describeCluster();
-    return c.json({ cluster_id: clusterId, topics, partitions, principal: c.get("principal").name }, 200);
+    const { clusterId, topics, partitions, groups } = await new Cluster(c.env).controller.describeCluster();
+    return c.json(
+      { cluster_id: clusterId, topics, partitions, groups, principal: c.get("principal").name },
+      200,
+    );
   },
 );

@@ -1,13 +1,17 @@
-/** GET /metrics: Prometheus' text format. The cluster's own numbers, and what this isolate has counted. */
+/** GET /metrics: the cluster's own numbers, how far groups lag, and what this isolate has counted. */
 
-import { createRoute } from "@hono/zod-openapi";
+import { createRoute, z } from "@hono/zod-openapi";
 import { Cluster } from "../cluster/cluster.ts";
 import { newRoutes } from "./context.ts";
 import { isolateCounters } from "./counters.ts";
 import { errorResponses } from "./errors.ts";
+import { groupMetrics } from "./group-metrics.ts";
+import { GroupId } from "./group-schemas.ts";
+import { metric, PROMETHEUS_TEXT } from "./prometheus.ts";
 import { documentedAnswer } from "./schemas.ts";
 
-const TEXT = "text/plain; version=0.0.4; charset=utf-8";
+/** Named groups of one scrape. */
+const GROUPS_NAMED_MAX = 100;
 
 export const metricsRoutes = newRoutes().openapi(
   createRoute({
@@ -16,7 +20,18 @@ export const metricsRoutes = newRoutes().openapi(
     tags: ["cluster"],
     summary: "Metrics for Prometheus",
     description:
-      "`edgelog_isolate_*` are counters of the isolate that answers, one of many, and start at 0 with it; `isolate_id` tells them apart.",
+      "`edgelog_isolate_*` are counters of the isolate that answers, one of many, and start at 0 with it; `isolate_id` tells them apart. `edgelog_consumer_group_*` are asked for: every group is one request, and every partition that groups read another, up to 1,000 groups and 25,000 partitions.",
+    request: {
+      query: z.strictObject({
+        group: z
+          .union([GroupId, z.array(GroupId).max(GROUPS_NAMED_MAX)])
+          .optional()
+          .openapi({ description: "Only this group; may be repeated." }),
+        groups: z.enum(["all", "none"]).optional().openapi({
+          description: "`none`: nothing of single groups, so that none is asked. Default `all`.",
+        }),
+      }),
+    },
     responses: {
       200: documentedAnswer({
         description: "Metrics.",
@@ -26,13 +41,18 @@ export const metricsRoutes = newRoutes().openapi(
     },
   }),
   async (c) => {
-    const { topics, partitions } = await new Cluster(c.env).controller.describeCluster();
+    const { group, groups: which = "all" } = c.req.valid("query");
+    const wanted = typeof group === "string" ? [group] : group;
+    const cluster = new Cluster(c.env);
+    const { topics, partitions, groups } = await cluster.controller.describeCluster();
     const { recordsProduced, bytesProduced, bytesFetched, requests, isolateId } = isolateCounters();
     const isolate = { isolate_id: isolateId };
     return new Response(
       [
         metric("edgelog_topics", "gauge", "Topics.", [[{}, topics]]),
         metric("edgelog_partitions", "gauge", "Partitions of all topics, used or not.", [[{}, partitions]]),
+        metric("edgelog_consumer_groups", "gauge", "Consumer groups.", [[{}, groups]]),
+        which === "none" ? "" : await groupMetrics(cluster, wanted, groups),
         metric(
           "edgelog_isolate_http_requests_total",
           "counter",
@@ -49,19 +69,7 @@ export const metricsRoutes = newRoutes().openapi(
           [isolate, bytesFetched],
         ]),
       ].join(""),
-      { headers: { "content-type": TEXT, "cache-control": "no-store" } },
+      { headers: { "content-type": PROMETHEUS_TEXT, "cache-control": "no-store" } },
     );
   },
 );
-
-type Sample = readonly [labels: Readonly<Record<string, string>>, value: number];
-
-function metric(name: string, type: "counter" | "gauge", help: string, samples: readonly Sample[]): string {
-  const lines = samples.map(([labels, value]) => `${name}${labelText(labels)} ${value}\n`);
-  return `# HELP ${name} ${help}\n# TYPE ${name} ${type}\n${lines.join("")}`;
-}
-
-function labelText(labels: Readonly<Record<string, string>>): string {
-  const pairs = Object.entries(labels).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
-  return pairs.length === 0 ? "" : `{${pairs.join(",")}}`;
-}

@@ -201,6 +201,13 @@ export const RECORD_TIMES_CACHED_MAX = 10_000;
 /** Partitions that one description of a group tells of. */
 export const GROUP_DESCRIBED_PARTITIONS_MAX = 1_000;
 
+/** Groups and partitions, of all groups together, whose lag one answer of /metrics tells. */
+export const SURVEYED_GROUPS_MAX = 1_000;
+export const SURVEYED_PARTITIONS_MAX = 25_000;
+export const SURVEYED_GROUPS_AT_ONCE = 64;
+/** How long it waits for groups, and for all (Prometheus' `scrape_timeout` is 10 s by default). */
+export const SURVEY_MS_MAX = { groups: 5 * SECOND_MS, all: 8 * SECOND_MS } as const;
+
 // ── HTTP ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 /** A request's body, before and after gzip. */
 export const HTTP_BODY_BYTES_MAX = 16 * MiB;

@@ -26,7 +26,7 @@ interface Route {
 
 const ROUTES: readonly Route[] = [
   { pattern: /^\/healthz$/, methods: { GET: () => valid(200) } },
-  { pattern: /^\/metrics$/, methods: { GET: () => valid(200) } },
+  { pattern: /^\/metrics$/, methods: { GET: () => valid(200) }, query: {} },
   { pattern: /^\/v1\/openapi\.json$/, methods: { GET: () => valid(200) } },
   { pattern: /^\/v1\/cluster$/, methods: { GET: () => valid(200) }, query: {} },
   { pattern: /^\/v1\/producers$/, methods: { POST: () => valid(201) }, query: {} },

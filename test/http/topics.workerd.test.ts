@@ -176,6 +176,7 @@ test("the cluster counts its topics and partitions", async () => {
     cluster_id: before.cluster_id,
     topics: before.topics + 1,
     partitions: before.partitions + 7,
+    groups: before.groups,
     principal: "User:ANONYMOUS",
   });
 });
