@@ -227,7 +227,7 @@ describe("the cluster", () => {
     ok(await controller.openPartition({ topicId: topic.id, partition: 1, placement: 0 }));
     const block = await controller.allocateProducerIds();
     await evictDurableObject(controller);
-    expect(await controller.describeCluster()).toEqual({ clusterId, topics: 1, partitions: 2 });
+    expect(await controller.describeCluster()).toEqual({ clusterId, topics: 1, partitions: 2, groups: 0 });
     expect(isTopicId(clusterId)).toBe(true);
     expect(await controller.topic("t")).toEqual(topic);
     expect(await controller.openedPartitions(topic.id, -1, 10)).toEqual([1]);
