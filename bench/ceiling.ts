@@ -12,7 +12,7 @@ import {
   withPlatform,
 } from "./harness/platforms.ts";
 import { cpuMs } from "./harness/process.ts";
-import type { Answer, Bench, Question } from "./harness/question.ts";
+import type { Answer, Bench, Question, TargetResult } from "./harness/question.ts";
 import type { Cell, Table } from "./harness/table.ts";
 import { batchOfBytes } from "./load/batches.ts";
 import { type Channel, tcpChannel, webSocketChannel } from "./load/channel.ts";
@@ -148,7 +148,8 @@ function tableOf({ shape, callers, batchBytes, rates, cpuMicros }: Measured): Ta
   return { title: `${shapeText(shape)}, ${callers} in flight each`, columns, rows };
 }
 
-function targetsOf(measured: readonly Measured[]) {
+function targetsOf(measured: readonly Measured[]): TargetResult[] {
+  const single = measured.find(({ shape }) => shape.batchBytes === KiB && shape.partitions === 1);
   const found = measured.find(({ shape }) => shape.batchBytes === TARGET_BATCH && shape.partitions === 1);
   const ratio = (name: LayerName, to: LayerName) => {
     const [rate, base] = [found?.rates.get(name), found?.rates.get(to)];
@@ -166,6 +167,11 @@ function targetsOf(measured: readonly Measured[]) {
       measured: ratio("Kafka gateway over TCP", "minimal pipe over TCP"),
       bound: { atLeast: 0.8 },
       unit: "×",
+    },
+    {
+      target: "Single records of 1 KB over one WebSocket at /kafka, per second",
+      measured: single?.rates.get("Kafka gateway over WebSocket"),
+      bound: { atLeast: 3_000 },
     },
   ];
 }

@@ -1,5 +1,5 @@
 /**
- * CRC-32C, the ways to compute it side by side: `npx node bench/crc32c.ts`.
+ * CRC-32C, the ways to compute it side by side.
  *
  * Every way is held against the others first. They take turns on the same bytes, so that a busy machine slows all of
  * them, and the best of the rounds counts. WebAssembly, hand-assembled, is there for comparison: workerd does not compile
@@ -7,6 +7,8 @@
  */
 
 import { crc32c } from "../src/log/crc32c.ts";
+import type { Question } from "./harness/question.ts";
+import type { Cell } from "./harness/table.ts";
 
 type Way = (bytes: Uint8Array) => number;
 
@@ -23,14 +25,19 @@ const WAYS: readonly (readonly [string, Way])[] = [
   ["WebAssembly, slicing by 16", makeWasm()],
 ];
 
-for (const sizeInBytes of SIZES_IN_BYTES) {
-  const speeds = measure(sizeInBytes);
-  const chosen = speeds.get(CHOSEN) ?? 0;
-  console.log(`\n${sizeInBytes} bytes`);
-  for (const [name, speed] of speeds) {
-    console.log(`  ${name.padEnd(36)} ${speed.toFixed(0).padStart(6)} MB/s  ${(speed / chosen).toFixed(2)}`);
-  }
-}
+export const crc: Question = {
+  name: "crc32c",
+  title: "CRC-32C",
+  async answer(bench) {
+    const bySize = SIZES_IN_BYTES.map((size, index) => {
+      bench.progress(`${size} bytes`, index / SIZES_IN_BYTES.length);
+      return measure(size);
+    });
+    const columns = ["MB/s", ...SIZES_IN_BYTES.map((size) => ({ name: `${size} bytes`, digits: 0 }))];
+    const rows = WAYS.map(([name]): Cell[] => [name, ...bySize.map((speeds) => speeds.get(name))]);
+    return { tables: [{ title: "Ways to compute it (best of the rounds)", columns, rows }] };
+  },
+};
 
 /** MB/s of each way. */
 function measure(sizeInBytes: number): Map<string, number> {

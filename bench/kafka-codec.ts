@@ -1,7 +1,6 @@
 /**
- * What the Kafka protocol costs besides its bytes: `npx node bench/kafka-codec.ts`. The median of the rounds, in
- * microseconds per message. Targets: a Produce request is read in 1 to 3, a Fetch response of ten partitions written in
- * less than 60.
+ * What the Kafka protocol costs besides its bytes, in microseconds per message. Targets: a Produce request is read in 1 to
+ * 3, a Fetch response of ten partitions written in less than 60.
  */
 
 import { encodeRequest, encodeResponse, readRequest, readRequestHeader } from "../src/kafka/frame.ts";
@@ -11,6 +10,8 @@ import { produceApi } from "../src/kafka/messages/produce.ts";
 import type { Api, RequestOf } from "../src/kafka/schema.ts";
 import { WireReader } from "../src/kafka/wire-reader.ts";
 import { concatBytes } from "../src/model/bytes.ts";
+import { median } from "./harness/latencies.ts";
+import type { Question } from "./harness/question.ts";
 
 const ROUNDS = 15;
 const MESSAGES_PER_ROUND = 2_000;
@@ -18,27 +19,61 @@ const TOPIC_ID = "dGhpcyBpcyBhIHRvcGljIQ";
 const RECORDS = new Uint8Array(65_536);
 const LENGTH_PREFIX_BYTES = 4;
 
-for (const version of [7, 13]) {
-  const frame = produceFrame(version);
-  report(`read Produce v${version}, one partition`, () => readFrame(produceApi, frame));
-}
-for (const version of [11, 18]) {
-  const response = fetchResponse(10);
-  report(`write Fetch v${version}, ten partitions of 64 KiB`, () =>
-    encodeResponse(fetchApi, version, 1, response),
-  );
-}
-const many = metadataResponse(1_000);
-report("write Metadata v13, 1,000 partitions", () => encodeResponse(metadataApi, 13, 1, many));
+export const kafkaCodec: Question = {
+  name: "kafka-codec",
+  title: "Reading and writing Kafka's messages",
+  async answer(bench) {
+    const measured = [...works()].map(([name, work], index): [string, number] => {
+      bench.progress(name, index / 5);
+      return [name, microseconds(work)];
+    });
+    const slowest = (what: string) =>
+      Math.max(...measured.filter(([name]) => name.startsWith(what)).map(([, each]) => each));
+    return {
+      tables: [
+        { title: "Per message (median)", columns: ["message", { name: "µs", digits: 2 }], rows: measured },
+      ],
+      targets: [
+        {
+          target: "Reading a Produce request",
+          measured: slowest("read Produce"),
+          bound: { atMost: 3 },
+          unit: "µs",
+        },
+        {
+          target: "Writing a Fetch answer of ten partitions",
+          measured: slowest("write Fetch"),
+          bound: { atMost: 60 },
+          unit: "µs",
+        },
+      ],
+    };
+  },
+};
 
-function report(what: string, work: () => unknown): void {
+function* works(): Generator<[string, () => unknown]> {
+  for (const version of [7, 13]) {
+    const frame = produceFrame(version);
+    yield [`read Produce v${version}, one partition`, () => readFrame(produceApi, frame)];
+  }
+  for (const version of [11, 18]) {
+    const response = fetchResponse(10);
+    yield [
+      `write Fetch v${version}, ten partitions of 64 KiB`,
+      () => encodeResponse(fetchApi, version, 1, response),
+    ];
+  }
+  const many = metadataResponse(1_000);
+  yield ["write Metadata v13, 1,000 partitions", () => encodeResponse(metadataApi, 13, 1, many)];
+}
+
+function microseconds(work: () => unknown): number {
   const rounds = Array.from({ length: ROUNDS }, () => {
     const startMs = performance.now();
     for (let count = 0; count < MESSAGES_PER_ROUND; count++) work();
     return ((performance.now() - startMs) * 1_000) / MESSAGES_PER_ROUND;
   });
-  const median = rounds.sort((a, b) => a - b)[ROUNDS >> 1] ?? 0;
-  console.log(`${what.padEnd(44)} ${median.toFixed(2).padStart(8)} µs`);
+  return median(rounds);
 }
 
 function readFrame<A extends Api>(api: A, frame: Uint8Array): RequestOf<A> {

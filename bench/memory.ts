@@ -1,49 +1,32 @@
 /**
- * Resident memory of workerd while a gigabyte is appended, tiered to R2 and read back over HTTP, against the same
- * process when it was idle: `npx node bench/memory.ts [--megabytes 1024] [--batch-kb 1000] [--read-kb 1024]
- * [--json]`.
- *
- * Idle is after a small warm-up (code compiled, connections open); the figure from before it is shown, too.
+ * Resident memory of workerd while bytes are appended, tiered to R2 and read back over HTTP, against the same process when
+ * it was idle. Idle is after a small warm-up (code compiled, connections open).
  */
 
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { encodeBatch } from "../src/log/batch.ts";
 import { batchHeaders } from "../src/log/batch-header.ts";
-import { serve } from "./serve.ts";
+import { createTopic, type RunningPlatform, withPlatform } from "./harness/platforms.ts";
+import { residentMiB } from "./harness/process.ts";
+import type { Answer, Bench, Question } from "./harness/question.ts";
+import type { Cell } from "./harness/table.ts";
 
 const MiB = 1024 * 1024;
 const TOPIC = "memory";
 const BATCH_TYPE = "application/vnd.kafka.recordbatch";
 const WRITERS = 4;
 const SAMPLE_MS = 20;
-const BAR_MIB = 64;
+const BATCH_BYTES = 1_000 * 1_024;
+const READ_BYTES = MiB;
+const OVER_IDLE_MIB_MAX = 64;
+const TIER_AT_ONCE = { "local.retention.ms": "0", "edgelog.local.drop.delay.ms": "0" };
 
-const { values } = parseArgs({
-  options: {
-    megabytes: { type: "string", default: "1024" },
-    "batch-kb": { type: "string", default: "1000" },
-    "read-kb": { type: "string", default: "1024" },
-    json: { type: "boolean", default: false },
-  },
-});
-const totalBytes = Number(values.megabytes) * MiB;
-const batchBytes = Number(values["batch-kb"]) * 1024;
-const readBytes = Number(values["read-kb"]) * 1024;
-
-const dataDir = await mkdtemp(join(tmpdir(), "edgelog-memory-"));
-const server = await serve(dataDir);
-try {
-  const workerd = Number(await readFile(join(dataDir, "workerd.pid"), "utf8"));
-  const results = await measure(server.url, workerd);
-  print(results);
-} finally {
-  await server.stop();
-  await rm(dataDir, { recursive: true, force: true, maxRetries: 5 });
-}
+export const memory: Question = {
+  name: "memory",
+  title: "Memory of the process while bytes go through",
+  answer: (bench) =>
+    withPlatform("edgelog", async (platform) => answerOf(bench, await measure(bench, platform))),
+};
 
 interface Phase {
   readonly name: string;
@@ -55,22 +38,27 @@ interface Phase {
 }
 
 interface Results {
+  readonly totalBytes: number;
   readonly coldMiB: number;
   readonly idleMiB: number;
   readonly phases: readonly Phase[];
 }
 
-async function measure(url: string, pid: number): Promise<Results> {
+async function measure(bench: Bench, platform: RunningPlatform): Promise<Results> {
+  const { url, workerdPid: pid } = platform;
+  const totalBytes = bench.pick({ quick: 64, normal: 512, full: 2_048 }) * MiB;
+  bench.progress("warming up", 0);
   const coldMiB = await residentMiB(pid);
-  await createTopic(url, "warm-up");
+  await createTopic(platform, "warm-up", 1, TIER_AT_ONCE);
   await append(url, "warm-up", 4 * MiB, 64 * 1024);
   await readBack(url, "warm-up");
   await delay(1_000);
   const idleMiB = await residentMiB(pid);
 
-  await createTopic(url, TOPIC);
+  await createTopic(platform, TOPIC, 1, TIER_AT_ONCE);
   const phases: Phase[] = [];
   const phase = async (name: string, work: () => Promise<number>) => {
+    bench.progress(name, (1 + phases.length) / 5);
     let most = 0;
     let isOver = false;
     const sampling = (async () => {
@@ -86,21 +74,14 @@ async function measure(url: string, pid: number): Promise<Results> {
     await sampling;
     phases.push({ name, seconds, megabytes: bytes / 1e6, most, atEnd: await residentMiB(pid) });
   };
-  await phase("append", () => append(url, TOPIC, totalBytes, batchBytes));
+  await phase("append", () => append(url, TOPIC, totalBytes, BATCH_BYTES));
   await phase("tier the rest", () => tiered(url));
   await phase("read back", () => readBack(url, TOPIC));
   await phase("10 s later", async () => {
     await delay(10_000);
     return 0;
   });
-  return { coldMiB, idleMiB, phases };
-}
-
-async function createTopic(url: string, name: string): Promise<void> {
-  const configs = { "local.retention.ms": "0", "edgelog.local.drop.delay.ms": "0" };
-  const body = JSON.stringify({ name, configs });
-  const headers = { "content-type": "application/json" };
-  await answered(await fetch(`${url}/v1/topics`, { method: "POST", headers, body }));
+  return { totalBytes, coldMiB, idleMiB, phases };
 }
 
 async function append(url: string, topic: string, bytes: number, size: number): Promise<number> {
@@ -133,7 +114,7 @@ async function tiered(url: string): Promise<number> {
 async function readBack(url: string, topic: string): Promise<number> {
   let bytes = 0;
   for (let offset = 0; ; ) {
-    const path = `${url}/v1/topics/${topic}/partitions/0/records?offset=${offset}&max_bytes=${readBytes}`;
+    const path = `${url}/v1/topics/${topic}/partitions/0/records?offset=${offset}&max_bytes=${READ_BYTES}`;
     const batches = await answered(await fetch(path, { headers: { accept: BATCH_TYPE } }));
     if (batches.length === 0) return bytes;
     bytes += batches.length;
@@ -147,27 +128,26 @@ async function answered(response: Response): Promise<Uint8Array> {
   throw new Error(`${response.url} answered ${response.status}: ${new TextDecoder().decode(body)}`);
 }
 
-async function residentMiB(pid: number): Promise<number> {
-  const status = await readFile(`/proc/${pid}/status`, "utf8");
-  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1]) / 1024;
-}
-
-function print({ coldMiB, idleMiB, phases }: Results): void {
-  const growth = Math.max(...phases.map(({ most }) => most)) - idleMiB;
-  if (values.json) {
-    console.log(JSON.stringify({ coldMiB, idleMiB, phases, growthMiB: growth, barMiB: BAR_MIB }));
-    return;
-  }
-  console.log(
-    `${totalBytes / MiB} MiB in batches of ${batchBytes / 1024} KiB, read by ${readBytes / 1024} KiB; resident memory of workerd in MiB`,
+function answerOf(bench: Bench, { totalBytes, coldMiB, idleMiB, phases }: Results): Answer {
+  bench.progress("done", 1);
+  const overIdle = Math.max(...phases.map(({ most }) => most)) - idleMiB;
+  const rows = phases.map(({ name, seconds, megabytes, most, atEnd }): Cell[] => [
+    name,
+    seconds,
+    megabytes === 0 ? undefined : megabytes / seconds,
+    most,
+    most - idleMiB,
+    atEnd,
+  ]);
+  const columns = ["phase", "s", "MB/s", "most MiB", "over idle MiB", "at end MiB"].map((name, index) =>
+    index < 3 ? name : { name, digits: 0 },
   );
-  console.log(`  cold ${coldMiB.toFixed(0)}, idle after the warm-up ${idleMiB.toFixed(0)}\n`);
-  console.log("  phase               s     MB/s   most   over idle   at end");
-  for (const { name, seconds, megabytes, most, atEnd } of phases) {
-    const speed = megabytes === 0 ? "-" : (megabytes / seconds).toFixed(0);
-    const cells = [seconds.toFixed(1).padStart(6), speed.padStart(8), most.toFixed(0).padStart(7)];
-    cells.push((most - idleMiB).toFixed(0).padStart(10), atEnd.toFixed(0).padStart(10));
-    console.log(`  ${name.padEnd(15)}${cells.join("")}`);
-  }
-  console.log(`\n  most over idle: ${growth.toFixed(0)} MiB (bar: ${BAR_MIB} MiB)`);
+  const title = `${totalBytes / MiB} MiB in batches of ${BATCH_BYTES / 1024} KiB, read by ${READ_BYTES / 1024} KiB; cold ${coldMiB.toFixed(0)} MiB, idle ${idleMiB.toFixed(0)} MiB`;
+  const target = {
+    target: "Resident memory over idle while bytes go through",
+    measured: overIdle,
+    bound: { atMost: OVER_IDLE_MIB_MAX },
+    unit: "MiB",
+  };
+  return { tables: [{ title, columns, rows }], targets: [target] };
 }

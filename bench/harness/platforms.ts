@@ -6,7 +6,7 @@ import type { Topic } from "../../src/model/topic.ts";
 import { inTemporaryDirectory } from "./directories.ts";
 
 /** Names of the files in bench/workers/. */
-export type WorkerName = "bare" | "driven" | "evicting";
+export type WorkerName = "bare" | "counting" | "driven" | "evicting";
 
 /** Runs with a platform of its own, on free ports, whose Worker is one of bench/workers/, or the real one. */
 export function withPlatform<T>(
@@ -25,7 +25,7 @@ export function withPlatform<T>(
     try {
       const [kafkaAddress = ""] = platform.kafkaAddresses;
       const workerdPid = Number(await readFile(join(dataDir, "workerd.pid"), "utf8"));
-      return await run({ ...platform, kafkaAddress, workerdPid });
+      return await run({ ...platform, kafkaAddress, workerdPid, dataDir });
     } finally {
       await platform.stop();
     }
@@ -35,6 +35,7 @@ export function withPlatform<T>(
 export interface RunningPlatform extends Platform {
   readonly kafkaAddress: string;
   readonly workerdPid: number;
+  readonly dataDir: string;
 }
 
 export async function createTopic(

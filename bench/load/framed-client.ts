@@ -9,6 +9,7 @@ export class FramedClient {
   #first = 0;
   #chunks: Uint8Array[] = [];
   #bytes = 0;
+  #hasEnded = false;
 
   constructor(channel: Channel) {
     this.#channel = channel;
@@ -20,6 +21,7 @@ export class FramedClient {
 
   /** The answer without its length. The frame may be one that is under way already: it is not changed. */
   request(frame: readonly Uint8Array[]): Promise<Uint8Array> {
+    if (this.#hasEnded) return Promise.reject(new Error("the connection has ended"));
     const answer = Promise.withResolvers<Uint8Array>();
     this.#waiting.push(answer);
     for (const part of frame) this.#channel.send(part);
@@ -55,6 +57,7 @@ export class FramedClient {
   }
 
   #end(): void {
+    this.#hasEnded = true;
     for (const { reject } of this.#waiting.splice(this.#first)) reject(new Error("the connection ended"));
     this.#first = 0;
   }

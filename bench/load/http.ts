@@ -26,6 +26,10 @@ export class HttpConnection {
     return Buffer.concat([Buffer.from(head), body]);
   }
 
+  static get(path: string, accept: string): Uint8Array {
+    return Buffer.from(`GET ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\naccept: ${accept}${END_OF_HEAD}`);
+  }
+
   /** The body of the answer, which must say 200. */
   request(bytes: Uint8Array): Promise<string> {
     this.#waiting = Promise.withResolvers<string>();

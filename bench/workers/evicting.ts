@@ -18,6 +18,7 @@ interface EvictingEnv extends Omit<Env, "PARTITION"> {
 }
 
 export default {
+  ...worker,
   async fetch(request, env, context) {
     const { pathname, searchParams } = new URL(request.url);
     if (pathname !== "/bench/evict") return worker.fetch(request, env, context);
