@@ -22,6 +22,8 @@ export interface Env {
   readonly EDGELOG_GROUP_CONSUMER_SESSION_TIMEOUT_MS?: string;
   /** How often a member of KIP-848 is to heartbeat, in ms (Kafka's `group.consumer.heartbeat.interval.ms`). */
   readonly EDGELOG_GROUP_CONSUMER_HEARTBEAT_INTERVAL_MS?: string;
+  /** How long committed offsets are kept that nobody uses, in minutes (Kafka's `offsets.retention.minutes`). */
+  readonly EDGELOG_OFFSETS_RETENTION_MINUTES?: string;
   /** host:port that Kafka clients are told to connect to; several, separated by commas, are as many brokers. */
   readonly EDGELOG_ADVERTISED_LISTENER?: string;
   /** The TCP ports that are open, separated by commas, where there are several: as many virtual brokers. */

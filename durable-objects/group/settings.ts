@@ -11,12 +11,15 @@ import {
   GROUP_SOCKET_LOOK_MS,
   GROUP_SOCKET_SILENCE_MS_MAX,
   OFFSETS_RETENTION_CHECK_MS,
-  OFFSETS_RETENTION_MS,
+  OFFSETS_RETENTION_MINUTES,
+  OFFSETS_RETENTION_MINUTES_DEFAULT,
 } from "../../src/model/limits.ts";
 import type { Clock } from "../partition/storage.ts";
 import type { GroupStore } from "./group-store.ts";
 import type { Sessions } from "./sessions.ts";
 import type { Timers } from "./timers.ts";
+
+const MINUTE_MS = 60_000;
 
 /** Kafka's settings of groups. */
 export interface GroupSettings {
@@ -68,7 +71,13 @@ export function groupSettings(env: Partial<Env>): GroupSettings {
       CONSUMER_GROUP_HEARTBEAT_INTERVAL_MS,
       CONSUMER_GROUP_HEARTBEAT_INTERVAL_MS_DEFAULT,
     ),
-    offsetsRetentionMs: OFFSETS_RETENTION_MS,
+    offsetsRetentionMs:
+      MINUTE_MS *
+      within(
+        env.EDGELOG_OFFSETS_RETENTION_MINUTES,
+        OFFSETS_RETENTION_MINUTES,
+        OFFSETS_RETENTION_MINUTES_DEFAULT,
+      ),
     offsetsRetentionCheckMs: OFFSETS_RETENTION_CHECK_MS,
     socketGraceMs: GROUP_SOCKET_GRACE_MS,
     socketSilenceMs: GROUP_SOCKET_SILENCE_MS_MAX,

@@ -1,3 +1,4 @@
+import { ALARM_AHEAD_MS_MAX } from "../../src/model/limits.ts";
 import type { LogStorage, SqlRow, SqlValue } from "./storage.ts";
 
 /** A Durable Object's own storage, for plain classes. A transaction that fails throws the object away. */
@@ -20,7 +21,9 @@ export function platformStorage(ctx: DurableObjectState): LogStorage {
     sync: () => storage.sync(),
     setAlarm: (atMs) => {
       // Not awaited: it joins the transaction of the writes around it, and the output gate waits for it.
-      void (atMs === null ? storage.deleteAlarm() : storage.setAlarm(atMs));
+      if (atMs === null) void storage.deleteAlarm();
+      // What is due later than the platform takes dates waits for an alarm that finds nothing to do.
+      else void storage.setAlarm(Math.min(atMs, Date.now() + ALARM_AHEAD_MS_MAX));
     },
     abort,
   };

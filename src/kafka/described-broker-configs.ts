@@ -1,4 +1,5 @@
 import type { Env } from "../env.ts";
+import { OFFSETS_RETENTION_MINUTES_DEFAULT } from "../model/limits.ts";
 import { topicConfigDefinition } from "../model/topic-config-table.ts";
 import type { ConfigSource, DescribedConfig } from "./described-configs.ts";
 
@@ -9,6 +10,12 @@ export function describedBrokerConfigs(env: Env): DescribedConfig[] {
     variable("num.partitions", env.EDGELOG_NUM_PARTITIONS, "1", "int"),
     variable("default.replication.factor", undefined, "1", "int"),
     variable("delete.topic.enable", undefined, "true", "boolean"),
+    variable(
+      "offsets.retention.minutes",
+      env.EDGELOG_OFFSETS_RETENTION_MINUTES,
+      String(OFFSETS_RETENTION_MINUTES_DEFAULT),
+      "int",
+    ),
     ofTopics("log.cleanup.policy", "cleanup.policy"),
     ofTopics("log.retention.bytes", "retention.bytes"),
     ofTopics("log.retention.ms", "retention.ms"),

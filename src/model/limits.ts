@@ -165,7 +165,8 @@ export const OFFSETS_PER_GROUP_MAX = 200_000;
 /** Offsets that one answer of a coordinator holds; each may bring metadata along. */
 export const GROUP_OFFSETS_PER_PAGE_MAX = 1_000;
 /** Kafka's `offsets.retention.minutes` and `offsets.retention.check.interval.ms`. */
-export const OFFSETS_RETENTION_MS = 7 * 24 * 3_600 * SECOND_MS;
+export const OFFSETS_RETENTION_MINUTES = { least: 1, most: 2 ** 31 - 1 } as const;
+export const OFFSETS_RETENTION_MINUTES_DEFAULT = 7 * 24 * 60;
 export const OFFSETS_RETENTION_CHECK_MS = 600 * SECOND_MS;
 export const GROUPS_PER_LIST_MAX = 1_000;
 /** Groups that one request asks at the same time. */

@@ -74,6 +74,19 @@ describe("a group's coordinator", () => {
     expect(refused(await group.describe()).error).toBe("GROUP_ID_NOT_FOUND");
   });
 
+  test("has an alarm also where offsets expire at a time that no platform knows", async () => {
+    const { group } = newGroup();
+    const topic = await createTopic();
+    const offset = { topicId: topic.id, topic: topic.name, offset: 1 };
+    for (const retentionMs of [1e15, 9e18]) {
+      ok(await group.commitOffsets(commitRequest({ retentionMs }, offset)));
+      const alarmAtMs = await runInDurableObject(group, (_, { storage }) => storage.getAlarm());
+      expect(alarmAtMs).toBeGreaterThan(Date.now());
+      await runDurableObjectAlarm(group);
+      expect(await runInDurableObject(group, (_, { storage }) => storage.getAlarm())).not.toBeNull();
+    }
+  });
+
   test("that nobody has used writes nothing when it is asked", async () => {
     const { group, groupId } = newGroup();
     expect(await group.fetchOffsets(ALL)).toEqual([]);

@@ -4,6 +4,7 @@ import {
   CONSUMER_GROUP_HEARTBEAT_INTERVAL_MS,
   GROUP_INITIAL_REBALANCE_DELAY_MS,
   GROUP_SESSION_TIMEOUT_MS,
+  OFFSETS_RETENTION_MINUTES,
 } from "../../model/limits.ts";
 import { booleanText, collect, directoryPath, integerBetween, portNumber } from "../arguments.ts";
 import { note, printJson, printLine } from "../output.ts";
@@ -21,6 +22,7 @@ interface ServeOptions {
   readonly groupInitialRebalanceDelay?: number;
   readonly groupConsumerSessionTimeout?: number;
   readonly groupConsumerHeartbeatInterval?: number;
+  readonly offsetsRetentionMinutes?: number;
   readonly advertisedListener?: string;
   readonly allowedOrigins?: string;
   readonly quiet?: boolean;
@@ -57,6 +59,11 @@ export function addServe(program: Command): void {
       "how often a member of KIP-848 is to heartbeat",
       between(CONSUMER_GROUP_HEARTBEAT_INTERVAL_MS),
     )
+    .option(
+      "--offsets-retention-minutes <n>",
+      "how long committed offsets are kept that nobody uses",
+      between(OFFSETS_RETENTION_MINUTES),
+    )
     .option("--advertised-listener <host:port>", "where Kafka clients are told to connect")
     .option("--allowed-origins <origins>", "web origins that may call, separated by commas, or *")
     .option("-q, --quiet", "do not pass on what the Worker logs below a warning")
@@ -92,6 +99,7 @@ function workerVars(options: ServeOptions): Record<string, string> {
     EDGELOG_GROUP_INITIAL_REBALANCE_DELAY_MS: options.groupInitialRebalanceDelay?.toString(),
     EDGELOG_GROUP_CONSUMER_SESSION_TIMEOUT_MS: options.groupConsumerSessionTimeout?.toString(),
     EDGELOG_GROUP_CONSUMER_HEARTBEAT_INTERVAL_MS: options.groupConsumerHeartbeatInterval?.toString(),
+    EDGELOG_OFFSETS_RETENTION_MINUTES: options.offsetsRetentionMinutes?.toString(),
     EDGELOG_ADVERTISED_LISTENER: options.advertisedListener,
     EDGELOG_ALLOWED_ORIGINS: options.allowedOrigins,
   };
