@@ -2,7 +2,7 @@ import type { CommitOffsetsRequest, JoinedGroup } from "../../durable-objects/gr
 import { type Failure, isFailure } from "../../src/model/errors.ts";
 import { commitRequest, joinRequest, syncRequest, TOPIC, TOPIC_ID } from "./classic-requests.ts";
 import { assignmentBytes, partitionsIn } from "./consumer-protocol.ts";
-import { type GroupWorld, LostObject } from "./group-world.ts";
+import { type GroupCalls, LostObject } from "./group-world.ts";
 
 const HEARTBEAT_MS = 3_000;
 /** A static member outlives a rebalance that it does not take part in. */
@@ -39,7 +39,7 @@ export interface Witness {
  * larger offsets of what it owns, and begins again with whatever an error tells it to. The test moves it step by step.
  */
 export class ClassicClient implements Owner {
-  readonly #world: GroupWorld;
+  readonly #world: GroupCalls;
   readonly #witness: Witness;
   readonly #instanceId: string | null;
   #memberId = "";
@@ -53,7 +53,7 @@ export class ClassicClient implements Owner {
   pausedUntilMs = 0;
   isDead = false;
 
-  constructor(world: GroupWorld, witness: Witness, instanceId: string | null) {
+  constructor(world: GroupCalls, witness: Witness, instanceId: string | null) {
     this.#world = world;
     this.#witness = witness;
     this.#instanceId = instanceId;

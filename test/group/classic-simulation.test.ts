@@ -1,68 +1,13 @@
 import { expect, test } from "vitest";
 import { ok } from "../cluster/results.ts";
-import { ClassicClient, type Witness } from "./classic-client.ts";
+import { ClassicClient } from "./classic-client.ts";
 import { TOPIC_ID } from "./classic-requests.ts";
+import { ClassicWitness } from "./classic-witness.ts";
 import { GroupWorld } from "./group-world.ts";
 import { Random, seeds } from "./random.ts";
 
-const PARTITIONS = 7;
 const STEPS = 300;
 const CLIENTS_MAX = 6;
-
-/** Holds against one another what the clients are told; each finding is a broken promise. */
-class Witnesses implements Witness {
-  readonly partitions = PARTITIONS;
-  generation = 0;
-  failure: unknown;
-  readonly #owners = new Map<string, string>();
-  readonly acknowledged = new Map<number, number>();
-
-  /** Of a static member that takes no part in a rebalance the classic protocol promises less; see owns. */
-  acquires(): void {}
-
-  releases(): void {}
-
-  failed(error: unknown): void {
-    this.failure ??= error;
-  }
-
-  joined(generation: number, generationBefore: number): void {
-    if (generation < generationBefore)
-      throw new Error(`generation ${generation} follows ${generationBefore}`);
-    this.generation = Math.max(this.generation, generation);
-  }
-
-  owns(memberId: string, generation: number, partitions: readonly number[]): void {
-    for (const partition of partitions) {
-      const key = `${generation}/${partition}`;
-      const owner = this.#owners.get(key);
-      if (owner !== undefined && owner !== memberId && !isSameInstance(owner, memberId)) {
-        throw new Error(
-          `partition ${partition} belongs to ${owner} and ${memberId} in generation ${generation}`,
-        );
-      }
-      this.#owners.set(key, memberId);
-    }
-  }
-
-  starts(partition: number, committed: number): void {
-    const least = this.acknowledged.get(partition) ?? 0;
-    if (committed < least)
-      throw new Error(`partition ${partition}: ${least} was committed, ${committed} is left`);
-  }
-
-  committed(partition: number, offset: number): void {
-    const least = this.acknowledged.get(partition) ?? 0;
-    if (offset < least) throw new Error(`partition ${partition} went back from ${least} to ${offset}`);
-    this.acknowledged.set(partition, offset);
-  }
-}
-
-/** A static member that starts again takes over what its former self had. */
-function isSameInstance(one: string, other: string): boolean {
-  const instanceOf = (memberId: string) => /^(instance-\d+)-/.exec(memberId)?.[1];
-  return instanceOf(one) !== undefined && instanceOf(one) === instanceOf(other);
-}
 
 test.each(seeds(25))(
   "seed %d: members come, go, hang and die, the object is lost, clocks jump, and no promise is broken",
@@ -72,7 +17,7 @@ test.each(seeds(25))(
       initialRebalanceDelayMs: random.chance(0.5) ? 0 : 3_000,
       membersMax: CLIENTS_MAX,
     });
-    const witness = new Witnesses();
+    const witness = new ClassicWitness();
     const clients: ClassicClient[] = [];
     let durable = new Map<number, number>();
 
@@ -140,7 +85,9 @@ test.each(seeds(25))(
         .sort(),
     );
     const owned = alive().flatMap((client) => client.owned);
-    expect([...owned].sort((a, b) => a - b)).toEqual(Array.from({ length: PARTITIONS }, (_, index) => index));
+    expect([...owned].sort((a, b) => a - b)).toEqual(
+      Array.from({ length: witness.partitions }, (_, index) => index),
+    );
     const before = witness.acknowledged.get(0) ?? 0;
     for (const client of alive()) client.step();
     await world.advance(10);

@@ -4,7 +4,7 @@ import type { TopicId } from "../../src/model/ids.ts";
 import { CONSUMER_GROUP_SESSION_TIMEOUT_MS_DEFAULT } from "../../src/model/limits.ts";
 import type { Owner } from "./classic-client.ts";
 import { commitRequest } from "./classic-requests.ts";
-import { type GroupWorld, LostObject } from "./group-world.ts";
+import { type GroupCalls, LostObject } from "./group-world.ts";
 
 const HEARTBEAT_MS = 5_000;
 const REBALANCE_TIMEOUT_MS = 60_000;
@@ -53,7 +53,7 @@ export function heartbeatRequest(
 export class ConsumerClient implements Owner {
   readonly memberId: string;
   readonly sessionTimeoutMs = CONSUMER_GROUP_SESSION_TIMEOUT_MS_DEFAULT;
-  readonly #world: GroupWorld;
+  readonly #world: GroupCalls;
   readonly #witness: ConsumerWitness;
   readonly #instanceId: string | null;
   #subscription: Subscription;
@@ -72,7 +72,7 @@ export class ConsumerClient implements Owner {
   isDead = false;
 
   constructor(
-    world: GroupWorld,
+    world: GroupCalls,
     witness: ConsumerWitness,
     memberId: string,
     instanceId: string | null,

@@ -1,7 +1,7 @@
 import { expect, test, vi } from "vitest";
 import { ok } from "../cluster/results.ts";
-import type { Owner } from "./classic-client.ts";
-import { ConsumerClient, type ConsumerWitness, type Subscription } from "./consumer-client.ts";
+import { ConsumerClient, type Subscription } from "./consumer-client.ts";
+import { ConsumerOwnership } from "./consumer-ownership.ts";
 import { GroupWorld } from "./group-world.ts";
 import { Random, seeds } from "./random.ts";
 
@@ -9,60 +9,13 @@ const STEPS = 300;
 const CLIENTS_MAX = 6;
 const ALL_OFFSETS = { memberId: null, memberEpoch: -1, topics: null };
 
-/** Holds against one another what the clients are told; each finding is a broken promise. */
-class Witnesses implements ConsumerWitness {
-  readonly #world: GroupWorld;
-  readonly #random: Random;
-  readonly #owners = new Map<string, Owner>();
-  readonly acknowledged = new Map<string, number>();
-  failure: unknown;
-
-  constructor(world: GroupWorld, random: Random) {
-    this.#world = world;
-    this.#random = random;
-  }
-
-  isQuick(): boolean {
-    return this.#random.chance(0.5);
-  }
-
-  failed(error: unknown): void {
-    this.failure ??= error;
-  }
-
-  acquires(client: Owner, partition: string): void {
-    const owner = this.#owners.get(partition);
-    // Of a client that has not been heard of for longer than its session nobody knows what it believes.
-    const isCurrent = owner !== undefined && this.#world.nowMs - owner.lastHeardMs < owner.sessionTimeoutMs;
-    if (owner !== undefined && owner !== client && isCurrent) {
-      throw new Error(`${partition} belongs to ${owner.memberId} and to ${client.memberId}`);
-    }
-    this.#owners.set(partition, client);
-  }
-
-  releases(client: Owner, partition: string): void {
-    if (this.#owners.get(partition) === client) this.#owners.delete(partition);
-  }
-
-  starts(partition: string, committed: number): void {
-    const least = this.acknowledged.get(partition) ?? 0;
-    if (committed < least) throw new Error(`${partition}: ${least} was committed, ${committed} is left`);
-  }
-
-  committed(partition: string, offset: number): void {
-    const least = this.acknowledged.get(partition) ?? 0;
-    if (offset < least) throw new Error(`${partition} went back from ${least} to ${offset}`);
-    this.acknowledged.set(partition, offset);
-  }
-}
-
 test.each(seeds(25))(
   "seed %d: members come, go, hang and die, topics grow, the object is lost, clocks jump, and no promise is broken",
   async (seed) => {
     vi.spyOn(console, "warn").mockReturnValue();
     const random = new Random(seed);
     const world = new GroupWorld({ membersMax: CLIENTS_MAX });
-    const witness = new Witnesses(world, random);
+    const witness = new ConsumerOwnership(world, random);
     const clients: ConsumerClient[] = [];
     const topics = new Map([
       ["alpha", 5],

@@ -1,4 +1,5 @@
 import { Coordinator } from "../../durable-objects/group/coordinator.ts";
+import type { GroupRpc } from "../../durable-objects/group/rpc.ts";
 import type { GroupSettings } from "../../durable-objects/group/settings.ts";
 import type { LogStorage } from "../../durable-objects/partition/storage.ts";
 import { isFailure } from "../../src/model/errors.ts";
@@ -32,6 +33,13 @@ export class LostObject extends Error {
   }
 }
 
+/** What a client needs of the world around it. */
+export interface GroupCalls {
+  readonly nowMs: number;
+  /** The answer when it is durable; rejects with {@link LostObject}. */
+  call<T>(method: (group: GroupRpc) => Promise<T>): Promise<T>;
+}
+
 interface GatedCall {
   readonly settle: () => void;
   readonly lose: () => void;
@@ -41,7 +49,7 @@ interface GatedCall {
  * One group and the world around it: a clock that only the test moves, a Controller, and the platform, which holds every
  * answer until what was written before it is durable and may lose or evict the object.
  */
-export class GroupWorld {
+export class GroupWorld implements GroupCalls {
   readonly storage = new SimulatedStorage();
   readonly settings: GroupSettings;
   readonly registered = new Set<string>();

@@ -65,18 +65,21 @@ export function differences({ platform, topics }: Workload): string[] {
       for (const row of query(storage, segments, SegmentState.uploaded)) {
         const [baseOffset, generation] = [integer(row, "base_offset"), integer(row, "generation")];
         const key = segmentObjectKey(identity, generation, baseOffset);
-        const table = `segment_${baseOffset}_${generation}`;
-        const local = concatBytes(
-          query(storage, `SELECT batches FROM ${table} ORDER BY base_offset`).map((group) =>
-            blob(group, "batches"),
-          ),
-        );
+        const local = tableBytes(storage, `segment_${baseOffset}_${generation}`);
         const remote = platform.bucket.objects.get(key) ?? new Uint8Array();
         if (!Buffer.from(local).equals(remote)) found.push(`${key} differs from its table`);
       }
     }
   }
   return found;
+}
+
+/** Nothing if there is no such table. */
+function tableBytes(storage: DurableStorage, table: string): Uint8Array {
+  const exists = query(storage, `SELECT 1 FROM sqlite_master WHERE name = '${table}'`).length > 0;
+  if (!exists) return new Uint8Array();
+  const groups = query(storage, `SELECT batches FROM ${table} ORDER BY base_offset`);
+  return concatBytes(groups.map((group) => blob(group, "batches")));
 }
 
 function ofDeletedTopics({ platform, deleted }: Workload): string[] {

@@ -5,7 +5,7 @@ import type { Random } from "../crash/random.ts";
 export interface Faults {
   /** Of commits: the object is thrown away, whether or not the commit has been made. */
   readonly commitFails: number;
-  /** Of statements that write: SQLite gives up, and the object with it. */
+  /** Of statements that write: SQLite refuses them, and sometimes throws the object away for it. */
   readonly statementFails: number;
   /** Between any two events: some object loses its memory, and what is not durable with it. */
   readonly kills: number;
@@ -69,6 +69,6 @@ export function drawFaults(random: Random): Faults {
     bucketSlow: often(0, 0.05, 0.3),
     bucketOutlives: clockJumps === 0,
     clockJumps,
-    commitMsMax: often(1, 5, 40),
+    commitMsMax: often(1, 5, 40, 400),
   };
 }

@@ -3,7 +3,7 @@
 import { CONTROLLER_NAME, type ControllerRpc } from "../../durable-objects/controller/rpc.ts";
 import type { PartitionRpc } from "../../durable-objects/partition/rpc.ts";
 import { partitionObjectName } from "../../src/model/ids.ts";
-import { LATE_MS_MAX } from "./faults.ts";
+import { LATE_MS_MAX, NETWORK_MS_MAX } from "./faults.ts";
 import { SimulatedFault } from "./instance.ts";
 import type { Platform } from "./platform.ts";
 
@@ -29,11 +29,10 @@ export class FrontEnd {
   async ask<T>(request: () => Promise<T>): Promise<T> {
     const { random, faults, scheduler } = this.platform;
     const late = () => scheduler.wait(random.next() * LATE_MS_MAX);
+    const soon = () => scheduler.wait(random.next() * NETWORK_MS_MAX);
     if (random.chance(faults.requestsRepeated)) {
       this.platform.count("requests repeated");
-      void late()
-        .then(request)
-        .catch(() => undefined);
+      void (random.chance(0.5) ? soon() : late()).then(request).catch(() => undefined);
     }
     return this.askOnce(async () => {
       if (random.chance(faults.requestsLate)) await late();

@@ -197,7 +197,10 @@ export class Instance implements TurnTaker {
     this.#touchStorage();
     return this.host.storage.exec(query, bindings, () => {
       const { faults, random } = this.platform;
-      if (random.chance(faults.statementFails)) this.abort("a statement failed, because the test wants it");
+      if (!random.chance(faults.statementFails)) return;
+      this.platform.count("statements failed");
+      if (random.chance(0.5)) this.abort("a statement failed, and with it the object");
+      throw new SimulatedFault("a statement failed");
     });
   }
 

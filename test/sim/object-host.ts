@@ -42,7 +42,7 @@ export class ObjectHost {
   /** A call of an RPC method, with all that it takes in time. An exception says nothing about what has been done. */
   call(method: string, args: readonly unknown[], caller?: Instance): Promise<unknown> {
     const { scheduler } = this.platform;
-    const sent = clone(args);
+    const sent = copyOf(method, args);
     const { promise, resolve, reject } = Promise.withResolvers<unknown>();
     if (caller !== undefined) caller.pending++;
     const settle = (how: () => void) =>
@@ -54,6 +54,7 @@ export class ObjectHost {
         });
       });
     const fail = (error: unknown) => settle(() => reject(error));
+    this.platform.note(() => `${caller?.host.name ?? "a client"} calls ${method} of ${this.name}`);
     const send = () =>
       scheduler.after(this.#networkMs(), () =>
         this.#deliver(
@@ -81,7 +82,7 @@ export class ObjectHost {
     };
     instance.invoke(method, args).then(
       (value) => {
-        const copy = clone(value);
+        const copy = copyOf(method, value);
         leave(() => answer(copy));
       },
       (error) => {
@@ -332,10 +333,8 @@ export class ObjectHost {
 }
 
 /** As an RPC copies it. What HTTP and sockets carry goes as it is. */
-function clone<T>(value: T): T {
-  if (value instanceof Response) return value;
-  if (Array.isArray(value) && value[0] instanceof Request) return value;
-  return structuredClone(value);
+function copyOf<T>(method: string, value: T): T {
+  return method === "fetch" ? value : structuredClone(value);
 }
 
 /** Whether the test, and not the object, is to blame. */

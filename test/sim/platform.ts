@@ -22,6 +22,8 @@ export class Platform {
   readonly violations: string[] = [];
   readonly counts = new Map<string, number>();
   readonly notes: string[] = [];
+  /** Nobody's clock has jumped, or will. */
+  readonly areClocksTrue: boolean;
   faults: Faults;
   readonly #classes: Classes;
   readonly #hosts = new Map<string, ObjectHost>();
@@ -31,6 +33,7 @@ export class Platform {
   constructor(random: Random, faults: Faults, classes: Classes, takesNotes: boolean) {
     this.random = random;
     this.faults = faults;
+    this.areClocksTrue = faults.clockJumps === 0;
     this.#classes = classes;
     this.#takesNotes = takesNotes;
     this.scheduler = new Scheduler(random.fork());

@@ -8,6 +8,7 @@ import { makeRoom, topicLives } from "./admin.ts";
 import { differences, unrest } from "./at-rest.ts";
 import { checkLookUpsByTime } from "./by-time.ts";
 import { drawFaults, NO_FAULTS } from "./faults.ts";
+import { SimulatedClassicGroup, SimulatedConsumerGroup } from "./groups.ts";
 import { inhabit } from "./isolate.ts";
 import { newIsolateMemory } from "./isolate-memory.ts";
 import { isFault } from "./object-host.ts";
@@ -70,16 +71,29 @@ class Simulation {
   }
 
   async run(): Promise<void> {
-    const { scheduler, random } = this.#platform;
-    const topics = random.integer(1, 2);
-    for (let nth = 0; nth < topics; nth++) {
-      this.#workload.run("a topic", topicLives(this.#workload, `topic${nth}`));
-    }
+    const { scheduler } = this.#platform;
+    this.#begin();
     while (scheduler.eventsRun < this.#events && !this.#isViolated) {
       this.#platform.mischief();
       if (!(await scheduler.step())) throw new Error("nothing is left to do");
     }
     await this.#rest();
+  }
+
+  #begin(): void {
+    const { random } = this.#platform;
+    const subject = random.pick(["logs", "logs", "logs", "groups", "both"]);
+    if (subject !== "groups") {
+      const topics = random.integer(1, 2);
+      for (let nth = 0; nth < topics; nth++) {
+        this.#workload.run("a topic", topicLives(this.#workload, `topic${nth}`));
+      }
+    }
+    if (subject === "logs") return;
+    const group = random.chance(0.5)
+      ? new SimulatedClassicGroup(this.#workload, "group")
+      : new SimulatedConsumerGroup(this.#workload, "group");
+    this.#workload.run("a group", group.run());
   }
 
   unhandled(error: unknown): void {
@@ -150,8 +164,8 @@ class Simulation {
 
   async #until(isDone: () => boolean, otherwise: string): Promise<void> {
     for (let events = 0; !isDone() && !this.#isViolated; events++) {
-      const isStuck = !(await this.#platform.scheduler.step()) || events > REST_EVENTS_MAX;
-      if (isStuck) this.#platform.violated(otherwise);
+      const isMoving = (await this.#platform.scheduler.step()) || isDone();
+      if (!isMoving || events > REST_EVENTS_MAX) this.#platform.violated(otherwise);
     }
   }
 }

@@ -66,14 +66,15 @@ export class Scheduler {
   /** Runs the next event; false if there is none. */
   async step(): Promise<boolean> {
     const event = this.#events.pop();
-    if (event === undefined) return false;
-    this.nowMs = event.atMs;
-    this.eventsRun++;
-    event.run();
+    if (event !== undefined) {
+      this.nowMs = event.atMs;
+      this.eventsRun++;
+      event.run();
+    }
     await drained();
     this.current?.endTurn();
     this.current = undefined;
-    return true;
+    return event !== undefined;
   }
 }
 

@@ -3,7 +3,7 @@ import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 
 const MAIN = fileURLToPath(new URL("./main.ts", import.meta.url).href);
-const SEEDS = 60;
+const SEEDS = 25;
 
 /** In a process of its own: the simulation takes the clock and the timers away. */
 function simulate(...options: string[]): Promise<{ code: number; output: string }> {
