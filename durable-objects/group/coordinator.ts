@@ -342,6 +342,8 @@ export class Coordinator implements GroupRpc {
   async deleteGroup(): Promise<Failure | null> {
     const problem = this.#idProblem();
     if (problem !== undefined) return problem;
+    // Its last session may have ended: alarms can be late.
+    if (this.#group?.isEmpty === false) await this.runDue();
     const refused = this.#change(() => {
       if (this.#group === undefined) return this.#noGroup("GROUP_ID_NOT_FOUND");
       if (!this.#group.isEmpty) return failure("NON_EMPTY_GROUP", "the group has members; stop them first");

@@ -27,6 +27,7 @@ import { RecordTimes } from "./record-times.ts";
 import { RemoteReads } from "./remote-reads.ts";
 import { type CallKind, callObject } from "./stub-errors.ts";
 import { TopicCache } from "./topic-cache.ts";
+import { inTopicCodec } from "./topic-codec.ts";
 import { type WaitOptions, waitForBatches } from "./waiting-read.ts";
 
 export type { ListedOffset } from "./list-offset.ts";
@@ -166,11 +167,13 @@ export class Cluster {
     const bytes = batch.byteLength === batch.buffer.byteLength ? batch : batch.slice();
     const lookUp = () =>
       autoCreate && typeof reference === "string" ? this.topicForProduce(reference) : this.topic(reference);
-    return this.#route(reference, lookUp, partition, (topic) =>
-      this.#call("append", topic, partition, (leader) =>
-        leader.append({ topicVersion: topic.version, batch: bytes, ...believed(leaderEpoch) }),
-      ),
-    );
+    return this.#route(reference, lookUp, partition, async (topic) => {
+      const batch = inTopicCodec(topic, bytes);
+      if (isFailure(batch)) return batch;
+      return this.#call("append", topic, partition, (leader) =>
+        leader.append({ topicVersion: topic.version, batch, ...believed(leaderEpoch) }),
+      );
+    });
   }
 
   /** OFFSET_OUT_OF_RANGE tells the bounds. What lies in R2 is read here, not by the leader. */

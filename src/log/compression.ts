@@ -7,7 +7,8 @@
 import { EdgelogError } from "../model/errors.ts";
 import { gunzip, gzip } from "./codecs/gzip.ts";
 import { unlz4 } from "./codecs/lz4.ts";
-import { unsnappy } from "./codecs/snappy.ts";
+import { lz4 } from "./codecs/lz4-encoder.ts";
+import { snappy, unsnappy } from "./codecs/snappy.ts";
 import { unzstd, zstd } from "./codecs/zstd.ts";
 
 /** As in Kafka's `compression.type`; a name's place is its number in a batch's attributes. */
@@ -22,18 +23,29 @@ export function compressionName(codec: number): CompressionName {
   return name;
 }
 
-/** Whether {@link compress} can write it in this runtime: gzip everywhere, zstd in workerd and Node 22.15 or later. */
+/** Whether {@link compress} can write it in this runtime: zstd in workerd and Node 22.15 or later, all others everywhere. */
 export function canCompress(name: CompressionName): boolean {
-  return name === "none" || name === "gzip" || (name === "zstd" && zstd !== undefined);
+  return name !== "zstd" || zstd !== undefined;
 }
 
 /** @throws {EdgelogError} UNSUPPORTED_COMPRESSION_TYPE if not {@link canCompress}. */
 export function compress(name: CompressionName, bytes: Uint8Array): Uint8Array {
-  if (name === "none") return bytes;
-  if (name === "gzip") return gzip(bytes);
-  if (name === "zstd" && zstd !== undefined) return zstd(bytes);
-  const instead = zstd === undefined ? "gzip" : "gzip or zstd";
-  throw new EdgelogError("UNSUPPORTED_COMPRESSION_TYPE", `${name} cannot be written here; use ${instead}`);
+  switch (name) {
+    case "none":
+      return bytes;
+    case "gzip":
+      return gzip(bytes);
+    case "snappy":
+      return snappy(bytes);
+    case "lz4":
+      return lz4(bytes);
+    case "zstd":
+      if (zstd !== undefined) return zstd(bytes);
+      throw new EdgelogError(
+        "UNSUPPORTED_COMPRESSION_TYPE",
+        "zstd cannot be written here; use gzip, snappy or lz4",
+      );
+  }
 }
 
 /**

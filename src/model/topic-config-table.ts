@@ -22,8 +22,7 @@ export interface TopicConfigDefinition {
 export const LONG_MAX_TEXT = "9223372036854775807";
 
 const ALWAYS_DURABLE = "every acknowledged append is already durable";
-const PRODUCER_COMPRESSION = "batches are stored as the producer sent them, so only `producer` is honoured";
-const NO_RECOMPRESSION = "the log never compresses, so a level would have no effect";
+const DEFAULT_LEVEL = "batches are compressed at the codec's default level";
 const UPLOADED_AT_ONCE = "a segment is uploaded as soon as it is sealed";
 
 export const TOPIC_CONFIGS: readonly TopicConfigDefinition[] = [
@@ -41,32 +40,32 @@ export const TOPIC_CONFIGS: readonly TopicConfigDefinition[] = [
     type: "int",
     default: "-1",
     values: ["-1"],
-    reason: NO_RECOMPRESSION,
-    documentation: "The level of gzip where the log compresses.",
+    reason: DEFAULT_LEVEL,
+    documentation: "The level of gzip where `compression.type` asks for it.",
   },
   {
     name: "compression.lz4.level",
     type: "int",
     default: "9",
     values: ["9"],
-    reason: NO_RECOMPRESSION,
-    documentation: "The level of lz4 where the log compresses.",
+    reason: DEFAULT_LEVEL,
+    documentation: "The level of lz4 where `compression.type` asks for it.",
   },
   {
     name: "compression.type",
     type: "string",
     default: "producer",
-    values: ["producer"],
-    reason: PRODUCER_COMPRESSION,
-    documentation: "`producer` keeps the codec that the producer chose.",
+    values: ["uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"],
+    documentation:
+      "The codec that batches are stored in; those in another one are compressed anew. `producer` keeps the codec that the producer chose.",
   },
   {
     name: "compression.zstd.level",
     type: "int",
     default: "3",
     values: ["3"],
-    reason: NO_RECOMPRESSION,
-    documentation: "The level of zstd where the log compresses.",
+    reason: DEFAULT_LEVEL,
+    documentation: "The level of zstd where `compression.type` asks for it.",
   },
   {
     name: "delete.retention.ms",

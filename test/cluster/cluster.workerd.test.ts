@@ -2,6 +2,9 @@ import { abortAllDurableObjects, evictDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { Cluster } from "../../src/cluster/cluster.ts";
+import { encodeBatch } from "../../src/log/batch.ts";
+import { batchHeaders } from "../../src/log/batch-header.ts";
+import { COMPRESSION_NAMES } from "../../src/log/compression.ts";
 import { ok, refused } from "./results.ts";
 import {
   batchOf,
@@ -134,6 +137,36 @@ describe("an unknown topic", () => {
     const cluster = new Cluster(env);
     const result = await cluster.append("no/such", 0, batchOf(["a"]), { autoCreate: true });
     expect(refused(result).error).toBe("INVALID_TOPIC_EXCEPTION");
+  });
+});
+
+describe("a topic's compression.type", () => {
+  test.each(["uncompressed", "gzip", "snappy", "lz4", "zstd"])(
+    "%s is what its batches are stored in",
+    async (type) => {
+      const cluster = new Cluster(env);
+      const { name } = await createTopic({ "compression.type": type });
+      const sent: string[] = [];
+      for (const compression of COMPRESSION_NAMES) {
+        const value = `${compression} `.repeat(300);
+        sent.push(value);
+        const records = [{ timestamp: Date.now(), key: null, value: new TextEncoder().encode(value) }];
+        ok(await cluster.append(name, 0, encodeBatch(records, { compression })));
+      }
+      const { batches } = ok(await cluster.read(name, 0, { offset: 0, maxBytes: 1_000_000 }));
+      const codecs = [...batchHeaders(batches)].map(({ header }) => COMPRESSION_NAMES[header.compression]);
+      expect(new Set(codecs)).toEqual(new Set([type === "uncompressed" ? "none" : type]));
+      expect(valuesIn(batches)).toEqual(sent);
+    },
+  );
+
+  test("does not make a damaged batch a good one", async () => {
+    const cluster = new Cluster(env);
+    const { name } = await createTopic({ "compression.type": "gzip" });
+    const damaged = batchOf(["a"]);
+    damaged[damaged.length - 2] = 0x7f;
+    expect(refused(await cluster.append(name, 0, damaged)).error).toBe("CORRUPT_MESSAGE");
+    expect(await readAll(cluster, name)).toEqual([]);
   });
 });
 

@@ -59,7 +59,7 @@ function configsJson(random: Random, nullable: boolean): string {
     ["file.delete.delay.ms", ['"0"', '"60000"']],
     ["min.insync.replicas", ['"1"', '"3"', '"4"']],
     ["cleanup.policy", ['"delete"', '"compact"', '"nonsense"', '""']],
-    ["compression.type", ['"producer"', '"zstd"']],
+    ["compression.type", ['"producer"', '"brotli"']],
     ["remote.storage.enable", ["true", '"false"', '"maybe"', "1"]],
     ["no.such.config", ['"1"']],
     ["__proto__", ['"1"']],

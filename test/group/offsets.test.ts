@@ -234,6 +234,13 @@ describe("deleting", () => {
     expect(world.storage.alarmAtMs).toBeNull();
   });
 
+  test("a group whose last session has ended does not wait for the alarm", async () => {
+    const world = new GroupWorld();
+    await alone(world, { sessionTimeoutMs: 10_000 });
+    world.nowMs += 10_000;
+    expect(await world.ask((group) => group.deleteGroup())).toBeNull();
+  });
+
   test("a group while the Controller is down is made up for later", async () => {
     const world = new GroupWorld();
     ok(await commit(world, {}, { offset: 1 }));

@@ -1,5 +1,6 @@
 import { execFileSync, spawnSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Edgelog } from "../../src/client/index.ts";
 import { type KafkaPlatform, startKafkaPlatform } from "./kafka-platform.ts";
 
 const KCAT_TIMEOUT_MS = 30_000;
@@ -38,6 +39,17 @@ describe.skipIf(!hasKcat)("kcat", () => {
     kcat(["-P", "-t", topic, "-K", "\t", "-z", codec], records);
     expect(consume(topic, "%k\t%s\\n", "-o", "beginning")).toBe(records);
   });
+
+  it.each(["uncompressed", "gzip", "snappy", "lz4", "zstd"])(
+    "reads what its topic has compressed with %s",
+    async (type) => {
+      const topic = `stored-${type}`;
+      const configs = { "compression.type": type };
+      await new Edgelog({ url: platform.url }).topics.create(topic, { configs });
+      kcat(["-P", "-t", topic, "-K", "\t", "-z", "none"], records);
+      expect(consume(topic, "%k\t%s\\n", "-o", "beginning", "-X", "check.crcs=true")).toBe(records);
+    },
+  );
 
   it("sees one broker for each Kafka port, and topics that it has created by producing", () => {
     kcat(["-P", "-t", "seen"], "a\n");

@@ -20,7 +20,7 @@ const bytes = new TextEncoder().encode("flight ABQ to SFO, ".repeat(10_000));
 describe("inside workerd", () => {
   test("node:zlib is there, so gzip and zstd are native and zstd can be written", () => {
     expect(globalThis.process?.getBuiltinModule?.("node:zlib")).toBeDefined();
-    expect(COMPRESSION_NAMES.filter(canCompress)).toEqual(["none", "gzip", "zstd"]);
+    expect(COMPRESSION_NAMES.filter(canCompress)).toEqual([...COMPRESSION_NAMES]);
     for (const [name, portable] of [
       ["gzip", gunzipPortable],
       ["zstd", unzstdPortable],

@@ -3,16 +3,33 @@
  * blocks with their lengths) and as one raw block (librdkafka and others).
  */
 
-import { uncompress } from "snappyjs";
+import { compress, uncompress } from "snappyjs";
+import { concatBytes } from "../../model/bytes.ts";
 import { OutputPieces } from "./output-pieces.ts";
 import { malformed, tooMuchOutput } from "./problems.ts";
 
 const XERIAL_MAGIC = [0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00];
 /** The magic, a version and the oldest version that can read it. */
 const XERIAL_HEADER_BYTES = 16;
+/** The magic, and twice version 1. */
+const XERIAL_HEADER = [...XERIAL_MAGIC, 0, 0, 0, 1, 0, 0, 0, 1];
 const BLOCK_LENGTH_BYTES = 4;
+/** Of what a block holds, as snappy-java writes them. */
+const BLOCK_BYTES = 32 * 1024;
 /** Of the varint that begins a raw block. */
 const LENGTH_BYTES_MAX = 5;
+
+/** In xerial's frames: every client reads them, and some read nothing else. */
+export function snappy(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const pieces = [Uint8Array.from(XERIAL_HEADER)];
+  for (let from = 0; from < bytes.length; from += BLOCK_BYTES) {
+    const block = compress(bytes.subarray(from, from + BLOCK_BYTES));
+    const length = new Uint8Array(BLOCK_LENGTH_BYTES);
+    new DataView(length.buffer).setUint32(0, block.length);
+    pieces.push(length, Uint8Array.from(block));
+  }
+  return concatBytes(pieces);
+}
 
 /** @throws {EdgelogError} MESSAGE_TOO_LARGE beyond `bytesMax`, INVALID_RECORD if it is not snappy. */
 export function unsnappy(bytes: Uint8Array, bytesMax: number): Uint8Array {
