@@ -4,7 +4,20 @@
  * @module
  */
 
+export type { LogRecord, RecordHeader } from "../log/record.ts";
+export type { RecordInput } from "../log/record-input.ts";
 export { EdgelogError, type ErrorName } from "../model/errors.ts";
+export type {
+  EdgelogService,
+  FetchedRecords,
+  FetchRecordsOptions,
+  ProduceOptions,
+  ServiceError,
+  ServiceSubscription,
+  StoredRecord,
+  SubscribedRecords,
+  SubscribeOptions,
+} from "../rpc/service.ts";
 export type { AbortSignalLike } from "./abort.ts";
 export type { ConsumeFrom, ConsumeOptions } from "./consumer/options.ts";
 export type { Subscription } from "./consumer/subscription.ts";

@@ -1,28 +1,15 @@
 /** Records as applications see them: what goes in, and what comes out. */
 
-import type { LogRecord, NewRecord, RecordHeader } from "../log/record.ts";
-import { EdgelogError } from "../model/errors.ts";
-import { HEADERS_PER_RECORD_MAX, TIMESTAMP_MS_MAX } from "../model/limits.ts";
+import type { LogRecord, RecordHeader } from "../log/record.ts";
+import type { RecordInput } from "../log/record-input.ts";
 
-/** Text is sent as its UTF-8 bytes; null is Kafka's null (as a value: a tombstone). */
-export type Data = string | Uint8Array | null;
+export type { Data } from "../log/record-input.ts";
+export { toNewRecord } from "../log/record-input.ts";
 
 /** A record to produce. */
-export interface ProducerRecord {
+export interface ProducerRecord extends RecordInput {
   /** Absent: the producer's `topic`. */
   readonly topic?: string;
-  /** Records with equal keys go to the same partition, in order. Absent or null: the sticky partition. */
-  readonly key?: Data;
-  /** Absent or null: a tombstone. */
-  readonly value?: Data;
-  /** By name, or as a list where names repeat. */
-  readonly headers?:
-    | Readonly<Record<string, Data>>
-    | readonly { readonly key: string; readonly value: Data }[];
-  /** 0-based; absent: chosen by the key. */
-  readonly partition?: number;
-  /** ms since 1970; absent: now. */
-  readonly timestamp?: number;
 }
 
 /** Where a record was stored. */
@@ -78,54 +65,9 @@ export class ConsumedRecord implements LogRecord {
   }
 }
 
-/** Checks a record and turns it into bytes. Throws INVALID_RECORD. */
-export function toNewRecord(record: ProducerRecord): NewRecord {
-  const timestamp = record.timestamp ?? Date.now();
-  if (!Number.isInteger(timestamp) || timestamp < 0 || timestamp > TIMESTAMP_MS_MAX) {
-    throw new EdgelogError("INVALID_RECORD", `timestamp must be ms since 1970, not ${timestamp}`);
-  }
-  const headers = toHeaders(record.headers);
-  const bytes = {
-    timestamp,
-    key: toBytes(record.key, "key"),
-    value: toBytes(record.value, "value"),
-  };
-  return headers.length === 0 ? bytes : { ...bytes, headers };
-}
-
-function toHeaders(headers: ProducerRecord["headers"]): RecordHeader[] {
-  if (headers === undefined) return [];
-  const list = isList(headers)
-    ? headers.map(({ key, value }) => ({ key, value: toBytes(value, `header ${key}`) }))
-    : Object.entries(headers).map(([key, value]) => ({ key, value: toBytes(value, `header ${key}`) }));
-  if (list.length > HEADERS_PER_RECORD_MAX) {
-    throw new EdgelogError(
-      "INVALID_RECORD",
-      `a record may have ${HEADERS_PER_RECORD_MAX} headers, not ${list.length}`,
-    );
-  }
-  return list;
-}
-
-/** Array.isArray does not narrow a readonly array. */
-function isList<T, O>(value: readonly T[] | O): value is readonly T[] {
-  return Array.isArray(value);
-}
-
-function toBytes(data: unknown, what: string): Uint8Array | null {
-  if (data === null || data === undefined) return null;
-  if (typeof data === "string") return encoder.encode(data);
-  if (data instanceof Uint8Array) return data;
-  throw new EdgelogError(
-    "INVALID_RECORD",
-    `${what} must be a string, a Uint8Array or null, not ${typeof data}; JSON.stringify() makes a string of anything else`,
-  );
-}
-
 function textOf(bytes: Uint8Array | null): string | null {
   return bytes === null ? null : decoder.decode(bytes);
 }
 
-const encoder = new TextEncoder();
 // A byte order mark is data like any other.
 const decoder = new TextDecoder("utf-8", { fatal: false, ignoreBOM: true });

@@ -239,6 +239,10 @@ export const HTTP_IN_FLIGHT_MS_MAX = 120 * SECOND_MS;
 export const HTTP_CHUNK_CHARS = 64 * KiB;
 export const HTTP_CHUNK_BYTES = 256 * KiB;
 
+// ── service bindings ─────────────────────────────────────────────────────────────────────────────────────────────────
+/** Records in one answer, decompressed; an RPC takes 32 MiB. A single larger record comes alone. */
+export const SERVICE_RECORDS_BYTES_MAX = 8 * MiB;
+
 // ── the Kafka protocol ───────────────────────────────────────────────────────────────────────────────────────────────
 /** A request, as its length prefix announces it (Kafka's `socket.request.max.bytes`; its default is 100 MB). */
 export const KAFKA_FRAME_BYTES_MAX = 32 * MiB;

@@ -67,13 +67,12 @@ test("a group is listed and described with its lag, and deleted", async () => {
   await client.groups.deleteOffsets(group, topic, { partition: 0 });
   expect(await client.groups.offsets(group)).toMatchObject([{ partition: 1 }]);
   await client.groups.delete(group);
-  for (const gone of [
-    client.groups.describe(group),
-    client.groups.offsets(group),
-    client.groups.delete(group),
-  ]) {
-    await expect(gone).rejects.toMatchObject({ code: "GROUP_ID_NOT_FOUND" });
-  }
+  const calls = [
+    () => client.groups.describe(group),
+    () => client.groups.offsets(group),
+    () => client.groups.delete(group),
+  ];
+  for (const call of calls) await expect(call()).rejects.toMatchObject({ code: "GROUP_ID_NOT_FOUND" });
 });
 
 test("a large group is described over several pages, or in part, and says so", async () => {
