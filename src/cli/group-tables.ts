@@ -22,8 +22,8 @@ export const offsetsTable: GroupTable = ({ members, partitions }) => {
         orNone(partition.lagRecords),
         behind(partition),
         partition.memberId ?? NONE,
-        member === undefined ? NONE : hostOf(member.clientHost),
-        member?.clientId ?? NONE,
+        hostOf(member?.clientHost ?? ""),
+        textOrNone(member?.clientId ?? ""),
       ];
     }),
   ];
@@ -35,7 +35,7 @@ export const membersTable: GroupTable = ({ members }) => [
     member.memberId,
     member.instanceId ?? NONE,
     hostOf(member.clientHost),
-    member.clientId,
+    textOrNone(member.clientId),
     orNone(member.memberEpoch),
     String(member.assignment.reduce((sum, { partitions }) => sum + partitions.length, 0)),
     assignmentText(member.assignment),
@@ -46,7 +46,7 @@ export const stateTable: GroupTable = ({ group, type, state, protocol, members, 
   ["group", group],
   ["type", type],
   ["state", state],
-  ["assignor", protocol === "" ? NONE : protocol],
+  ["assignor", textOrNone(protocol)],
   ["members", String(members.length)],
   ...(rest.generation === null ? [] : [["generation", String(rest.generation)]]),
   ...(rest.groupEpoch === null ? [] : [["group epoch", String(rest.groupEpoch)]]),
@@ -74,9 +74,13 @@ function orNone(value: number | null): string {
   return value === null ? NONE : String(value);
 }
 
+function textOrNone(text: string): string {
+  return text === "" ? NONE : text;
+}
+
 /** Kafka writes `/127.0.0.1`. */
 function hostOf(clientHost: string): string {
-  return clientHost.replace(/^\//, "");
+  return textOrNone(clientHost.replace(/^\//, ""));
 }
 
 function assignmentText(assignment: readonly AssignedTopic[]): string {
