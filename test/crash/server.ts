@@ -17,25 +17,36 @@ process.on("exit", () => {
 
 export interface ServerOptions {
   readonly dataDir: string;
+  /** Of the real `edgelog serve`. */
+  readonly args?: readonly string[];
   /** Absent: the real `edgelog serve`. Else the Worker whose R2 fails and that tells what it is doing. */
   readonly faults?: { readonly seed: number; readonly failures: number; readonly delayMsMax: number };
   /** An event of the faulty Worker. */
   readonly onEvent?: (event: string) => void;
 }
 
+/** As `edgelog serve --json` says them. */
+export interface Listeners {
+  readonly url: string;
+  readonly kafka: readonly string[];
+}
+
+const FREE_PORTS = ["--port", "0", "--kafka-port", "0", "--auto-create-topics", "false"];
+
 export class Server {
-  /** Its URL; rejects if it ends before it listens. */
+  /** Rejects if it ends before it listens. */
+  readonly listeners: Promise<Listeners>;
+  /** Its URL. */
   readonly ready: Promise<string>;
   readonly isFaulty: boolean;
   readonly #child: ChildProcess;
   readonly #ended: Promise<void>;
   readonly #log: string[] = [];
 
-  constructor({ dataDir, faults, onEvent }: ServerOptions) {
-    const real = ["serve", "--port", "0", "--kafka-port", "0", "--data", dataDir, "--json"];
+  constructor({ dataDir, args: own = FREE_PORTS, faults, onEvent }: ServerOptions) {
     const args =
       faults === undefined
-        ? [SERVE, ...real, "--auto-create-topics", "false"]
+        ? [SERVE, "serve", "--data", dataDir, "--json", ...own]
         : [SERVE_FAULTY, dataDir, JSON.stringify(variables(faults))];
     // A process group of its own, so that one signal kills node and workerd.
     this.#child = spawn(process.execPath, args, { detached: true, stdio: ["ignore", "pipe", "pipe"] });
@@ -47,7 +58,8 @@ export class Server {
         resolve();
       });
     });
-    this.ready = this.#listen();
+    this.listeners = this.#listen();
+    this.ready = this.listeners.then(({ url }) => url);
     this.ready.catch(() => undefined);
     void this.#follow(onEvent);
   }
@@ -79,11 +91,11 @@ export class Server {
     }
   }
 
-  async #listen(): Promise<string> {
+  async #listen(): Promise<Listeners> {
     if (this.#child.stdout !== null) {
       for await (const line of createInterface(this.#child.stdout)) {
-        const { url } = JSON.parse(line);
-        return String(url);
+        const { url, kafka } = JSON.parse(line);
+        return { url: String(url), kafka: Array.isArray(kafka) ? kafka.map(String) : [] };
       }
     }
     await this.#ended;

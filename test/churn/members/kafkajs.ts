@@ -1,0 +1,42 @@
+/** A member of a group by kafkajs: the classic protocol, eager. */
+
+import kafkajs from "kafkajs";
+import { memberArguments, onStop, Report, TIMES } from "./report.ts";
+
+const { bootstrap, topic, group } = memberArguments();
+const report = new Report();
+const kafka = new kafkajs.Kafka({
+  brokers: [bootstrap],
+  logLevel: kafkajs.logLevel.NOTHING,
+  retry: { initialRetryTime: 100, maxRetryTime: 1_000, retries: 20 },
+});
+const consumer = kafka.consumer({
+  groupId: group,
+  sessionTimeout: TIMES.sessionTimeoutMs,
+  heartbeatInterval: TIMES.heartbeatIntervalMs,
+  rebalanceTimeout: TIMES.rebalanceTimeoutMs,
+  maxWaitTimeInMs: TIMES.fetchWaitMs,
+});
+consumer.on(consumer.events.REBALANCING, () => report.revoked(report.owned));
+consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
+  report.revoked(report.owned);
+  report.assigned(payload.memberAssignment[topic] ?? []);
+});
+consumer.on(consumer.events.COMMIT_OFFSETS, ({ payload }) => {
+  report.committed(
+    payload.topics.flatMap(({ partitions }) =>
+      partitions.map(({ partition, offset }) => [Number(partition), offset] as const),
+    ),
+  );
+});
+consumer.on(consumer.events.CRASH, ({ payload }) => report.note(`crashed: ${payload.error.message}`));
+
+await consumer.connect();
+await consumer.subscribe({ topic, fromBeginning: true });
+onStop(() => consumer.disconnect());
+await consumer.run({
+  eachBatch: async ({ batch: { partition, messages } }) => {
+    const sequences = messages.map(({ value }) => value?.toString() ?? "");
+    report.processed(partition, Number(messages[0]?.offset), sequences);
+  },
+});
