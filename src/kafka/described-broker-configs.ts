@@ -25,7 +25,8 @@ export function describedBrokerConfigs(env: Env): DescribedConfig[] {
   ];
 }
 
-function variable(
+/** A config that a variable of the Worker sets. */
+export function variable(
   name: string,
   value: string | undefined,
   defaultValue: string,

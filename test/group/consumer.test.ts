@@ -291,6 +291,19 @@ describe("topics", () => {
     expect(world.versionLookUps).toBeLessThan(25);
   });
 
+  test("of names and a new pattern brings the topics named at once, and what the pattern matches with the next heartbeat", async () => {
+    const { world, topicId } = worldWith(2);
+    const matched = world.setTopic("orders-eu", 1);
+    const subscription = { subscribedTopicNames: ["topic"], subscribedTopicRegex: "orders-.*" };
+    const joined = await join(world, "a", subscription);
+    expect(joined.assignment).toEqual([{ topicId, partitions: [0, 1] }]);
+    const taken = { memberId: "a", memberEpoch: 1, topicPartitions: joined.assignment };
+    expect(ok(await beat(world, taken)).assignment).toEqual([
+      { topicId, partitions: [0, 1] },
+      { topicId: matched, partitions: [0] },
+    ]);
+  });
+
   test("that match a regular expression as a whole are subscribed to, also later ones", async () => {
     const { world } = worldWith(1);
     world.setTopic("orders-1", 1);

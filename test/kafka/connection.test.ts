@@ -3,7 +3,9 @@ import { encodeRequest } from "../../src/kafka/frame.ts";
 import { apiVersionsApi } from "../../src/kafka/messages/api-versions.ts";
 import { createTopicsApi } from "../../src/kafka/messages/create-topics.ts";
 import { deleteTopicsApi } from "../../src/kafka/messages/delete-topics.ts";
+import { describeConfigsApi } from "../../src/kafka/messages/describe-configs.ts";
 import { fetchApi } from "../../src/kafka/messages/fetch.ts";
+import { incrementalAlterConfigsApi } from "../../src/kafka/messages/incremental-alter-configs.ts";
 import { initProducerIdApi } from "../../src/kafka/messages/init-producer-id.ts";
 import { listOffsetsApi } from "../../src/kafka/messages/list-offsets.ts";
 import { metadataApi } from "../../src/kafka/messages/metadata.ts";
@@ -240,6 +242,26 @@ describe("ApiVersions", () => {
     const [addPartitionsToTxn, endTxn] = [24, 26];
     expect(apiKeys.map(({ apiKey }) => apiKey)).not.toContain(addPartitionsToTxn);
     expect(apiKeys.map(({ apiKey }) => apiKey)).not.toContain(endTxn);
+  });
+
+  it("describes the configs of groups, and says where they are changed", async () => {
+    const client = await newClient();
+    const group = { resourceType: 32, resourceName: "any" };
+    const described = await client.ask(describeConfigsApi, 4, {
+      resources: [{ ...group, configurationKeys: null }],
+      includeSynonyms: false,
+      includeDocumentation: false,
+    });
+    expect(described.results[0]?.configs).toMatchObject([
+      { name: "consumer.heartbeat.interval.ms", value: "5000", readOnly: true },
+      { name: "consumer.session.timeout.ms", value: "45000", readOnly: true },
+    ]);
+    const configs = [{ name: "consumer.session.timeout.ms", configOperation: 0, value: "50000" }];
+    const altered = await client.ask(incrementalAlterConfigsApi, 1, {
+      resources: [{ ...group, configs }],
+      validateOnly: false,
+    });
+    expect(altered.responses[0]?.errorMessage).toContain("variables of the Worker");
   });
 
   it("sends a client away that thinks it is talking to another cluster", async () => {

@@ -195,18 +195,24 @@ export class Membership {
 
   // ── subscriptions ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** What must be known of topics before such a request can be worked on; INVALID_REGULAR_EXPRESSION. */
+  /**
+   * What must be known of topics before such a request can be worked on; INVALID_REGULAR_EXPRESSION. As in Kafka, a
+   * member that names topics beside a new pattern does not wait for the look at all topics that this takes: what the
+   * pattern matches comes with its next heartbeat, which follows as soon as it has taken the first partitions.
+   */
   subscriptionsWith({
     subscribedTopicNames,
     subscribedTopicRegex,
   }: NewSubscription): Subscriptions | Failure {
     const known = this.#allSubscriptions();
-    const newNames = (subscribedTopicNames ?? []).filter((name) => !known.names.has(name));
+    const names = subscribedTopicNames ?? [];
+    const newNames = names.filter((name) => !known.names.has(name));
     const regex = subscribedTopicRegex ?? "";
-    if (newNames.length === 0 && (regex === "" || known.patterns.has(regex))) return known;
     const pattern = this.#pattern(regex);
     if (isFailure(pattern)) return pattern;
-    const patterns = regex === "" ? known.patterns : new Map([...known.patterns, [regex, pattern]]);
+    const isAwaited = regex !== "" && names.length === 0 && !known.patterns.has(regex);
+    if (newNames.length === 0 && !isAwaited) return known;
+    const patterns = isAwaited ? new Map([...known.patterns, [regex, pattern]]) : known.patterns;
     return { names: new Set([...known.names, ...newNames]), patterns };
   }
 
@@ -231,7 +237,8 @@ export class Membership {
     const isBehind = hasChanged || this.#record.groupEpoch > this.#record.assignmentEpoch;
     if (topics !== undefined && (isBehind || topics.version !== this.#topicsVersion)) {
       const known = this.#topicsIn(topics);
-      this.#topicsVersion = topics.version;
+      const isWhole = [...this.#allSubscriptions().patterns.keys()].every((regex) => topics.covers(regex));
+      this.#topicsVersion = isWhole ? topics.version : undefined;
       if (!sameTopics(known, this.#record.topics)) {
         this.change({ topics: known });
         hasChanged = true;

@@ -28,6 +28,8 @@ export interface TopicSnapshot {
   readonly version: number;
   find(name: string): KnownTopic | undefined;
   matching(regex: string): readonly string[];
+  /** Whether it was looked for what this matches. */
+  covers(regex: string): boolean;
 }
 
 export interface Subscriptions {
@@ -65,6 +67,7 @@ export class TopicDirectory {
       version: this.#version,
       find: (name) => topics.get(name),
       matching: (regex) => matches.get(regex) ?? [],
+      covers: (regex) => matches.has(regex),
     };
   }
 

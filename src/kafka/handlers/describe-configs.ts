@@ -6,11 +6,12 @@ import {
   type DescribedConfig,
   describedTopicConfigs,
 } from "../described-configs.ts";
+import { describedGroupConfigs } from "../described-group-configs.ts";
 import { errorFields } from "../error-codes.ts";
 import { type Call, handler } from "../handler.ts";
 import { describeConfigsApi } from "../messages/describe-configs.ts";
 import type { RequestOf } from "../schema.ts";
-import { BROKER_RESOURCE, TOPIC_RESOURCE } from "./config-resources.ts";
+import { BROKER_RESOURCE, GROUP_RESOURCE, TOPIC_RESOURCE } from "./config-resources.ts";
 
 type Request = RequestOf<typeof describeConfigsApi>;
 type Resource = Request["resources"][number];
@@ -27,7 +28,7 @@ export const describeConfigs = handler(describeConfigsApi, async (request, call)
       resourceName,
       configs: isFailure(configs)
         ? []
-        : configs.filter(isWanted).map((config) => entry(config, resourceType === BROKER_RESOURCE, request)),
+        : configs.filter(isWanted).map((config) => entry(config, resourceType !== TOPIC_RESOURCE, request)),
     });
   }
   return { results };
@@ -45,6 +46,7 @@ async function configsOf(
       ? describedBrokerConfigs(session.env)
       : failure("INVALID_REQUEST", `there is no broker ${resourceName.slice(0, 40)}`);
   }
+  if (resourceType === GROUP_RESOURCE) return describedGroupConfigs(session.env);
   if (resourceType !== TOPIC_RESOURCE) {
     return failure(
       "INVALID_REQUEST",
