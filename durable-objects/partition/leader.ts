@@ -125,7 +125,8 @@ export class PartitionLeader {
     const problem = this.#topicRuleProblem(header);
     if (problem !== undefined) return problem;
     const known = header.producerId < 0 ? undefined : this.#producers.check(header);
-    if (isFailure(known)) return known;
+    // What the memory of an object that was replaced expects next is not what the log does.
+    if (isFailure(known)) return this.confirmLeadership() ?? known;
     if (known !== undefined) {
       await this.#queue.written(known.baseOffset);
       return this.#appended(known.baseOffset, known.timestampMs);

@@ -58,6 +58,8 @@ export class ConsumerClient implements Owner {
   readonly #instanceId: string | null;
   #subscription: Subscription;
   #isSubscriptionSent = false;
+  /** Of a heartbeat that was not answered nobody knows what came of it: the next one says everything, to be told everything. */
+  #saysEverything = false;
   #epoch = 0;
   /** `topicId/partition` → position; undefined: the committed offset is still to be asked for. */
   readonly #positions = new Map<string, number | undefined>();
@@ -142,19 +144,22 @@ export class ConsumerClient implements Owner {
     const isLate = this.#world.nowMs - this.#doomedSinceMs >= GIVE_UP_MS_MAX;
     if (this.#doomed.length > 0 && (isLate || this.#witness.isQuick())) this.#release(this.#doomed);
     const isJoining = this.#epoch === 0;
-    const isNews = isJoining || !this.#isSubscriptionSent;
+    const isFull = isJoining || this.#saysEverything;
+    const isNews = isFull || !this.#isSubscriptionSent;
     const subscription = this.#subscription;
     const begunAtMs = this.#world.nowMs;
     const request = heartbeatRequest({
       memberId: this.memberId,
       memberEpoch: this.#epoch,
       instanceId: this.#instanceId,
-      rebalanceTimeoutMs: isJoining ? REBALANCE_TIMEOUT_MS : -1,
+      rebalanceTimeoutMs: isFull ? REBALANCE_TIMEOUT_MS : -1,
       subscribedTopicNames: isNews ? subscription.names : null,
       subscribedTopicRegex: isNews ? subscription.regex : null,
       topicPartitions: this.#ownedPartitions(),
     });
+    this.#saysEverything = true;
     const answer = await this.#world.call((group) => group.consumerGroupHeartbeat(request));
+    this.#saysEverything = false;
     if (this.isDead) return;
     if (isFailure(answer)) {
       this.#recover(answer);

@@ -26,18 +26,17 @@ export class FrontEnd {
   }
 
   /** The answer, or an exception: then nobody knows what has been done, and how often. */
-  async ask<T>(request: () => Promise<T>): Promise<T> {
+  ask<T>(request: () => Promise<T>): Promise<T> {
     const { random, faults, scheduler } = this.platform;
-    const late = () => scheduler.wait(random.next() * LATE_MS_MAX);
-    const soon = () => scheduler.wait(random.next() * NETWORK_MS_MAX);
-    if (random.chance(faults.requestsRepeated)) {
-      this.platform.count("requests repeated");
-      void (random.chance(0.5) ? soon() : late()).then(request).catch(() => undefined);
-    }
-    return this.askOnce(async () => {
-      if (random.chance(faults.requestsLate)) await late();
+    const after = async (msMax: number) => {
+      await scheduler.wait(random.next() * msMax);
       return request();
-    });
+    };
+    const first = random.chance(faults.requestsLate) ? () => after(LATE_MS_MAX) : request;
+    if (!random.chance(faults.requestsRepeated)) return this.askOnce(first);
+    this.platform.count("requests repeated");
+    const again = after(random.pick([NETWORK_MS_MAX, LATE_MS_MAX]));
+    return this.askOnce(() => Promise.race([first(), again]));
   }
 
   /** As {@link ask}, but the request arrives at most once. */

@@ -17,6 +17,7 @@ const CLIENTS_MAX = 4;
 const STEP_MS_MAX = 2_500;
 const PEACE_STEP_MS = 1_000;
 const PEACE_STEPS = 240;
+const PEACE_STEPS_SETTLED = 10;
 const TOPICS = { alpha: 3, beta: 2 } as const;
 /** Clients that dynamic members are, and two that are told apart by their instance ids. */
 const INSTANCES = [null, null, null, "instance-0", "instance-1"] as const;
@@ -86,11 +87,13 @@ abstract class SimulatedGroup implements GroupCalls {
     if (this.alive.length === 0) this.clients.push(this.newClient());
     for (const client of this.alive) client.pausedUntilMs = 0;
     this.endTwins();
+    let settled = 0;
     for (let steps = 0; steps < PEACE_STEPS; steps++) {
       for (const client of this.alive) client.step();
       await this.workload.platform.scheduler.wait(PEACE_STEP_MS);
       if (this.#reportFailure()) return;
-      if (steps > PEACE_STEPS / 2 && this.#isSettled) break;
+      settled = this.#isSettled ? settled + 1 : 0;
+      if (settled > PEACE_STEPS_SETTLED) break;
     }
     await this.#checkCommitted();
     // A clock that was put back has a deadline come late.

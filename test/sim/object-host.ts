@@ -9,8 +9,9 @@ import type { Platform } from "./platform.ts";
 const ALARM_TRIES_MAX = 6;
 const ALARM_LATE_MS_MAX = 50;
 const ALARM_RETRY_MS = 2_000;
-/** How long an instance goes on that does not know that it has been replaced. */
+/** How long an instance goes on that does not know that it has been replaced, and how many calls still go to it. */
 const REPLACED_MS_MAX = 2_000;
+const MISROUTED = 0.3;
 
 export class ObjectHost {
   readonly platform: Platform;
@@ -60,6 +61,7 @@ export class ObjectHost {
         this.#deliver(
           (instance) => this.#run(instance, method, sent, (answer) => settle(() => resolve(answer)), fail),
           fail,
+          this.#misrouted(),
         ),
       );
     if (caller === undefined) send();
@@ -95,10 +97,10 @@ export class ObjectHost {
   }
 
   /** An event for whatever instance lives, or for a new one. */
-  #deliver(run: (instance: Instance) => void, fail: (error: unknown) => void): void {
+  #deliver(run: (instance: Instance) => void, fail: (error: unknown) => void, receiver?: Instance): void {
     let instance: Instance;
     try {
-      instance = this.#wake();
+      instance = receiver ?? this.#wake();
     } catch (error) {
       if (!isFault(error)) this.platform.violated(`${this.name} did not wake: ${describe(error)}`);
       fail(error);
@@ -110,6 +112,12 @@ export class ObjectHost {
       begun();
       run(instance);
     });
+  }
+
+  /** A replaced instance that a call still goes to. */
+  #misrouted(): Instance | undefined {
+    const replaced = this.#replaced.find(({ isAlive }) => isAlive);
+    return replaced !== undefined && this.platform.random.chance(MISROUTED) ? replaced : undefined;
   }
 
   #wake(): Instance {
@@ -192,6 +200,11 @@ export class ObjectHost {
     });
     this.#closeSockets();
     this.#alarmLost();
+  }
+
+  /** The platform has noticed. */
+  endReplaced(): void {
+    for (const instance of this.#replaced.splice(0)) instance.die();
   }
 
   /** It hibernates: memory is lost, sockets stay open. False if it has something to do. */

@@ -25,8 +25,8 @@ export interface SeedReport {
   readonly notes: readonly string[];
 }
 
-const EVENTS_MIN = 100;
-const EVENTS_MAX = 1_200;
+const EVENTS_MIN = 80;
+const EVENTS_MAX = 800;
 /** To drain, to be read, to come to rest: more than this is a livelock. */
 const REST_EVENTS_MAX = 60_000;
 const REST_MS_MAX = 3 * 3_600_000;
@@ -111,7 +111,10 @@ class Simulation {
     const { platform } = this;
     platform.note(() => "rest");
     platform.faults = NO_FAULTS;
-    for (const [, host] of platform.hosts) host.jumpClock(0);
+    for (const [, host] of platform.hosts) {
+      host.jumpClock(0);
+      host.endReplaced();
+    }
     this.#workload.isDraining = true;
     this.#workload.run("making room", makeRoom(this.#workload));
     await this.#until(() => !this.#workload.isRunning, "clients do not end");
