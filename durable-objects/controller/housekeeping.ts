@@ -1,4 +1,5 @@
 import { isFailure } from "../../src/model/errors.ts";
+import { letOthersIn } from "../../src/model/event-loop.ts";
 import type { PartitionIdentity, TopicId } from "../../src/model/ids.ts";
 import {
   RETIRE_CONCURRENCY,
@@ -101,6 +102,7 @@ export class Housekeeping {
       const walk = this.#walks.due();
       if (walk === undefined || this.#clock.now() >= untilMs) return;
       await this.#step(walk);
+      await letOthersIn();
     }
   }
 

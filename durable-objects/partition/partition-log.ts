@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../../src/env.ts";
 import { type Failure, failure, isFailure } from "../../src/model/errors.ts";
+import { letOthersIn } from "../../src/model/event-loop.ts";
 import { parsePartitionObjectName, partitionObjectName } from "../../src/model/ids.ts";
 import { ALARM_AHEAD_MS_MAX, ALARM_RETRY_MS } from "../../src/model/limits.ts";
 import { SUBSCRIBE_PATH } from "../../src/subscribe/leader-request.ts";
@@ -238,5 +239,6 @@ async function deleteObjects(bucket: R2Bucket, prefix: string): Promise<void> {
     const { objects, truncated } = await bucket.list({ prefix, limit: 1_000 });
     if (objects.length > 0) await bucket.delete(objects.map(({ key }) => key));
     if (!truncated) return;
+    await letOthersIn();
   }
 }

@@ -97,11 +97,36 @@ class Simulation {
   }
 }
 
+/** Partitions that answer without any I/O, as those in the same process do. */
+const AT_ONCE = {
+  configure: async () => {},
+  retire: async () => {},
+  destroy: async () => true,
+};
+
 function names(topic: Topic, opened: number, task: string): string[] {
   return Array.from({ length: opened }, (_, i) => `${task} ${topic.id}/${i * 7}/0`);
 }
 
 describe("walking over a topic's opened partitions", () => {
+  test("lets others in between its steps", async () => {
+    const { storage, topics, opened, ...simulation } = new Simulation();
+    const clock = { now: () => simulation.nowMs };
+    const housekeeping = new Housekeeping(storage, clock, topics, opened, AT_ONCE);
+    const topic = unwrap(topics.create({ name: "t", partitions: 1_000 }, 1));
+    for (let partition = 0; partition < 1_000; partition++) {
+      opened.record({ topicId: topic.id, partition, placement: 0 }, topic.version);
+    }
+    topics.remove(topic);
+    housekeeping.beginDestroying(topic);
+    let turns = 0;
+    const others = setInterval(() => turns++, 0);
+    await housekeeping.run(simulation.nowMs + 1);
+    clearInterval(others);
+    expect(opened.any(topic.id)).toBe(false);
+    expect(turns).toBeGreaterThan(3);
+  });
+
   test("visits each once, a few at a time, and ends", async () => {
     const simulation = new Simulation();
     const topic = simulation.topic("t", 1_000);
