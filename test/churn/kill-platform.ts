@@ -28,6 +28,7 @@ const LOOK_MS = 10;
 export async function killPlatform(times: number, killing: PlatformKilling): Promise<string[]> {
   const { platform, random, onKill } = killing;
   const wrong: string[] = [];
+  if (!(await goesOn(killing))) return ["the group did not begin"];
   for (let kill = 1; kill <= times; kill++) {
     const come = shakeOnce(killing);
     const state = await rebalancing(killing);
@@ -56,7 +57,7 @@ async function rebalancing({ connection, group }: PlatformKilling): Promise<stri
 }
 
 /** Whether, of every partition, more is committed than was when this was called, or all that there is. */
-async function goesOn({ watch, records }: PlatformKilling): Promise<boolean> {
+async function goesOn({ watch, records, crowd, members }: PlatformKilling): Promise<boolean> {
   const before = await watch.ask();
   const goesOn = (offsets: readonly number[]) =>
     records.ends.every(
@@ -64,6 +65,10 @@ async function goesOn({ watch, records }: PlatformKilling): Promise<boolean> {
         (offsets[partition] ?? -1) > (before[partition] ?? -1) || offsets[partition] === end,
     );
   const untilMs = performance.now() + RECOVERY_MS_MAX;
-  await watch.until((offsets) => goesOn(offsets) || performance.now() > untilMs);
+  await watch.until((offsets) => {
+    // Some clients end when they cannot find the coordinator for a while; whatever runs them starts them again.
+    crowd.fill(members);
+    return goesOn(offsets) || performance.now() > untilMs;
+  });
   return goesOn(watch.last);
 }
