@@ -57,6 +57,7 @@ const REACH_TIMEOUT_MS = 10_000;
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { cause } = error;
+  if ("code" in error && error.code === "ERR_SSL_WRONG_VERSION_NUMBER") return "it speaks http:, not https:";
   if (cause instanceof AggregateError) return reasonOf(cause.errors[0]);
   return cause instanceof Error ? reasonOf(cause) : error.message;
 }

@@ -25,11 +25,21 @@ try {
 
 function report(error: unknown): number {
   if (error instanceof OutputClosedError) return 0;
-  // Commander has printed it, with help or a suggestion.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+  if (error instanceof CommanderError) return reportUsage(error);
   if (error instanceof CliError) return say(error.message, error.exitCode);
   if (error instanceof EdgelogError) return say(advice(error), 1);
   return say(error instanceof Error ? (error.stack ?? error.message) : String(error), 1);
+}
+
+/** Commander has printed it, with help or a suggestion. */
+function reportUsage({ code, exitCode }: CommanderError): number {
+  const comesBeforeCommand = process.argv[2]?.startsWith("-") === true;
+  if (code === "commander.unknownOption" && comesBeforeCommand) {
+    process.stderr.write(
+      "Options follow the command, as in: edgelog topic list --url http://127.0.0.1:8787\n",
+    );
+  }
+  return exitCode === 0 ? 0 : 2;
 }
 
 function say(message: string, exitCode: number): number {

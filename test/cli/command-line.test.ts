@@ -28,6 +28,12 @@ describe("edgelog", () => {
     expect(result.stderr).not.toBe("");
   });
 
+  test("an option before the command is told its place", async () => {
+    const result = await edgelog(["--url", "http://127.0.0.1:8787", "topic", "list"]);
+    expect(result).toMatchObject({ exitCode: 2, stdout: "" });
+    expect(result.stderr).toContain("Options follow the command");
+  });
+
   test.each(["http//nohost", "ftp://example.com", "localhost"])(
     "the url %s is refused with what it should be",
     async (url) => {

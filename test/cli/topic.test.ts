@@ -125,5 +125,9 @@ describe("edgelog topic", () => {
     const result = await edgelog(["topic", "create", "x", "--url", "http://127.0.0.1:1"]);
     expect(result).toMatchObject({ exitCode: 1, stdout: "" });
     expect(result.stderr).toMatch(/127\.0\.0\.1:1 does not answer .*edgelog serve/s);
+    const https = served.url.replace("http:", "https:");
+    const wrongScheme = await edgelog(["topic", "list", "--url", https]);
+    expect(wrongScheme).toMatchObject({ exitCode: 1, stdout: "" });
+    expect(wrongScheme.stderr).toContain("speaks http:, not https:");
   });
 });
