@@ -65,8 +65,8 @@ export class PartitionLog extends DurableObject<Env> implements PartitionRpc {
       storage,
       clock: CLOCK,
       tailCache: isolateTailCache,
-      openPartition: (opened) => this.#controller().openPartition(opened),
-      topicById: (topicId) => this.#controller().topicById(topicId),
+      openPartition: async (opened) => undisposed(await this.#controller().openPartition(opened)),
+      topicById: async (topicId) => undisposed(await this.#controller().topicById(topicId)),
       logEndMoved: () => this.#subscribers.logEndMoved(),
       housekeepingDue: (atMs) => this.#wakeBy(storage, atMs),
     });
@@ -213,6 +213,14 @@ export class PartitionLog extends DurableObject<Env> implements PartitionRpc {
   #controller() {
     return this.env.CONTROLLER.get(this.env.CONTROLLER.idFromName(CONTROLLER_NAME));
   }
+}
+
+/**
+ * Without the `Symbol.dispose` that the platform gives to what an RPC returns. Passed on in an answer of one's own, that
+ * would keep this object awake until whoever asked disposes of the answer, which for a plain value nobody does.
+ */
+function undisposed<T extends object>(answer: T): T {
+  return { ...answer };
 }
 
 /** No sooner than in `soonestMs`, and no later than the platform takes. */

@@ -12,6 +12,7 @@
  * acknowledged. All the while a well-behaved client produces and fetches on a connection of its own.
  */
 
+import { randomUUID } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -67,7 +68,7 @@ export async function fuzzKafka(options: KafkaFuzzOptions): Promise<KafkaFuzzSum
   const stop = new AbortController();
   const bystander = watchBystander(broker, stop.signal, summary);
   const runs = Array.from({ length: lanes }, (_, lane) =>
-    new Lane(broker, new Random(seed, lane), corpus, `fuzz-${seed}-${lane}-${Date.now()}`, summary, progress)
+    new Lane(broker, new Random(seed, lane), corpus, `fuzz-${seed}-${randomUUID()}`, summary, progress)
       .run(Math.ceil(frames / lanes))
       .catch((error: unknown) => {
         throw new Error(`seed ${seed}, lane ${lane}: ${error instanceof Error ? error.message : error}`, {

@@ -116,6 +116,16 @@ describe("appending", () => {
     expect(tables).toEqual([]);
   });
 
+  test("a refusal that came from the Controller keeps nothing open: it is passed on as a plain value", async () => {
+    const topic = { ...(await createTopic()), id: newTopicId() };
+    const request = { topicVersion: topic.version, batch: batchOf(["a"]) };
+    const hasDispose = await runInDurableObject(
+      leaderOf(topic),
+      async (leader) => Symbol.dispose in (await leader.append(request)),
+    );
+    expect(hasDispose).toBe(false);
+  });
+
   test("reading a partition that was never written answers as an empty log and writes nothing", async () => {
     const topic = await createTopic();
     expect(await readLocal(topic)).toMatchObject({ highWatermark: 0, logStartOffset: 0 });
