@@ -1,6 +1,6 @@
 /** Answers that are made while they are sent. */
 
-import { releaseBuffer } from "../model/bytes.ts";
+import { releaseBuffer, releaseBytes } from "../model/bytes.ts";
 import { EdgelogError } from "../model/errors.ts";
 import { HTTP_CHUNK_BYTES, HTTP_CHUNK_CHARS } from "../model/limits.ts";
 
@@ -85,7 +85,9 @@ export function byteStream(bytes: Uint8Array, sending: Sending): ReadableStream<
     try {
       for (let at = 0; at < bytes.length; at += HTTP_CHUNK_BYTES) {
         // A copy: what is being written cannot be freed.
-        await writer.write(bytes.slice(at, at + HTTP_CHUNK_BYTES));
+        const piece = bytes.slice(at, at + HTTP_CHUNK_BYTES);
+        await writer.write(piece);
+        releaseBytes(piece);
         sending.progress();
         if (!isHeld) throw brokenOff();
       }
