@@ -76,16 +76,20 @@ export async function consumeOverWebSocket(
   const socket = new WebSocket(`${target.url.replace(/^http/, "ws")}${path}`, ["edgelog.v1.json", ...token]);
   const records: TestRecord[] = [];
   let consumedBytes = 0;
+  let isCreditDue = false;
   const { promise, resolve, reject } = Promise.withResolvers<TestRecord[]>();
   socket.addEventListener("message", ({ data }) => {
     const message = JSON.parse(data);
     if (message.type === "error") reject(new Error(data));
-    if (message.type !== "records") return;
-    records.push(...message.records.map(recordOf));
-    consumedBytes += message.bytes;
-    if (consumedBytes > CREDIT_BYTES / 2) {
+    if (message.type === "records") {
+      records.push(...message.records.map(recordOf));
+      consumedBytes += message.bytes;
+    }
+    isCreditDue ||= message.type === "credit_due";
+    if (consumedBytes > (isCreditDue ? 0 : CREDIT_BYTES / 2)) {
       socket.send(JSON.stringify({ type: "credit", bytes: consumedBytes }));
       consumedBytes = 0;
+      isCreditDue = false;
     }
     if (records.length >= count) resolve(records);
   });
