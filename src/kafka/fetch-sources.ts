@@ -56,6 +56,11 @@ export class FetchSources {
     return isAtEnd && bounds?.highWatermark === offset ? bounds : undefined;
   }
 
+  /** What the last read of the partition has found; undefined: it is not known. */
+  lastBounds(topic: Topic, partition: number): LogBounds | undefined {
+    return this.#sources.get(keyOf(topic, partition))?.bounds;
+  }
+
   /** What a read of the partition has found. */
   learned(topic: Topic, partition: number, bounds: LogBounds): void {
     this.#source(keyOf(topic, partition)).bounds = bounds;

@@ -318,6 +318,22 @@ describe("Fetch", () => {
     expect(await valuesOf(client, name, { maxBytes: 4 * batchOf("a").length, offsets })).toHaveLength(4);
   });
 
+  it("names every partition that was asked for, also where the answer was full before it", async () => {
+    const client = await newClient();
+    const partitions = 20;
+    const { name } = await newTopic(client, partitions);
+    const indexes = Array.from({ length: partitions }, (_, index) => index);
+    const batches = Object.fromEntries(indexes.map((index) => [index, batchOf("full")]));
+    await client.ask(produceApi, 8, produceRequest(name, batches));
+    const offsets = Object.fromEntries(indexes.map((index) => [index, 0]));
+    const asked = fetchRequest(name, { maxWaitMs: 30_000, minBytes: 1_000, maxBytes: 100, offsets });
+    const { responses } = await client.ask(fetchApi, 12, asked);
+    const answered = responses.flatMap((topic) => topic.partitions);
+    expect(answered.map(({ partitionIndex }) => partitionIndex)).toEqual(indexes);
+    expect(answered.map(({ errorCode }) => errorCode)).toEqual(indexes.map(() => 0));
+    expect(answered.filter(({ records }) => (records?.length ?? 0) > 0)).toHaveLength(1);
+  });
+
   it("tells what is wrong with each partition, and serves the others", async () => {
     const client = await newClient();
     const { name, id } = await newTopic(client, 2);

@@ -41,7 +41,7 @@ export const fetch = handler(
 interface Item {
   readonly request: FetchPartition;
   readonly topic: Topic | Failure;
-  /** undefined: nothing was read, because the answer was full before it. */
+  /** undefined: nothing was read, or not kept, because the answer was full before it. */
   outcome: Outcome | undefined;
 }
 
@@ -66,6 +66,8 @@ class FetchRead {
   readonly #maxBytes: number;
   #items: readonly (readonly Item[])[] = [];
   #bytes = 0;
+  /** There is more to read than there is room for. */
+  #isFull = false;
 
   constructor(request: Request, call: Call) {
     this.#request = request;
@@ -79,7 +81,8 @@ class FetchRead {
     this.#items = await Promise.all(this.#request.topics.map((topic) => this.#itemsOf(topic)));
     const items = this.#items.flat();
     await this.#read(items);
-    while (this.#bytes < Math.min(minBytes, this.#maxBytes) && !items.some(isWorthAnswering)) {
+    const enough = Math.min(minBytes, this.#maxBytes);
+    while (this.#bytes < enough && !this.#isFull && !items.some(isWorthAnswering)) {
       const leftMs = deadlineMs - Date.now();
       if (leftMs <= 0) return;
       const waiting = items.flatMap(({ topic, request: { partition }, outcome }) =>
@@ -92,13 +95,16 @@ class FetchRead {
     }
   }
 
-  /** The answer in the order of the request. */
+  /**
+   * The answer in the order of the request. All partitions are in it, as the Java client insists: an answer that leaves
+   * one out it drops as a whole.
+   */
   responses() {
     return this.#request.topics.map(({ topic, topicId }, index) => ({
       topic,
       topicId,
-      partitions: (this.#items[index] ?? []).flatMap(({ request, outcome }) =>
-        outcome === undefined ? [] : [this.#response(request.partition, outcome)],
+      partitions: (this.#items[index] ?? []).map((item) =>
+        this.#response(item.request.partition, item.outcome ?? this.#unread(item)),
       ),
     }));
   }
@@ -106,6 +112,13 @@ class FetchRead {
   release(): void {
     fetchBytes.give(this.#bytes);
     this.#bytes = 0;
+  }
+
+  #unread({ topic, request }: Item): Outcome {
+    const known = isFailure(topic)
+      ? undefined
+      : this.#call.session.fetches.lastBounds(topic, request.partition);
+    return { bounds: known ?? UNKNOWN_BOUNDS, records: NO_RECORDS };
   }
 
   #response(partitionIndex: number, { bounds, records, failed, diverging }: Outcome) {
@@ -132,12 +145,16 @@ class FetchRead {
    * for before the next one is; what it does not use goes to those after it.
    */
   async #read(items: readonly Item[]): Promise<void> {
-    const left = items.filter((item) => !this.#isAnsweredWithoutReading(item)).values();
+    const unanswered = items.filter((item) => !this.#isAnsweredWithoutReading(item));
+    for (const item of unanswered) this.#forget(item);
+    const left = unanswered.values();
     let room = this.#maxBytes - this.#bytes;
     const worker = async (): Promise<void> => {
       for (const item of left) {
-        this.#forget(item);
-        if (room <= 0 && this.#bytes > 0) continue;
+        if (room <= 0 && this.#bytes > 0) {
+          this.#isFull = true;
+          continue;
+        }
         const wanted = Math.max(0, Math.min(item.request.partitionMaxBytes, room));
         const share = Math.min(wanted, Math.max(KAFKA_FETCH_STEP_BYTES_MIN, fetchBytes.left));
         room -= share;
@@ -146,7 +163,10 @@ class FetchRead {
         const { length } = outcome.records;
         room += share - length;
         // Only the first batch of the whole answer may be more than what was asked for.
-        if (length > share && this.#bytes > 0 && this.#bytes + length > this.#maxBytes) continue;
+        if (length > share && this.#bytes > 0 && this.#bytes + length > this.#maxBytes) {
+          this.#isFull = true;
+          continue;
+        }
         item.outcome = outcome;
         this.#bytes += length;
         fetchBytes.take(length);
