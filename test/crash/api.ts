@@ -29,9 +29,12 @@ export interface LogPart {
 
 export class Api {
   readonly url: string;
+  /** `host:port` of the Kafka listeners. */
+  readonly kafka: readonly string[];
 
-  constructor(url: string) {
+  constructor({ url, kafka }: { readonly url: string; readonly kafka: readonly string[] }) {
     this.url = url;
+    this.kafka = kafka;
   }
 
   createTopic(

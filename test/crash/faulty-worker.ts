@@ -62,6 +62,7 @@ export default {
     }
     return worker.fetch(request, withFaults(env), context);
   },
+  connect: (socket, env) => worker.connect(socket, withFaults(env)),
 } satisfies ExportedHandler<InspectedEnv>;
 
 let random: Random | undefined;

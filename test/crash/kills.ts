@@ -25,7 +25,7 @@ export type KillPlan =
   | { readonly kind: "wake"; readonly afterMs: number }
   /** So long after everything was verified and the producers were let go. */
   | { readonly kind: "moment"; readonly afterMs: number }
-  /** As `moment`, but so long after an event has come `nth` times: one of the faulty Worker, or an ack. */
+  /** As `moment`, but so long after an event has come `nth` times: one of the faulty Worker, an ack, a request of a rebalance. */
   | { readonly kind: "event"; readonly event: string; readonly nth: number; readonly afterMs: number };
 
 export function planKill(random: Random, isFaulty: boolean): KillPlan {
@@ -33,14 +33,19 @@ export function planKill(random: Random, isFaulty: boolean): KillPlan {
   if (draw < 0.07) return { kind: "startup", afterMs: random.integer(0, 2_000) };
   if (draw < 0.22) return { kind: "wake", afterMs: random.integer(0, 400) };
   if (draw < 0.4) return { kind: "moment", afterMs: random.integer(20, 2_000) };
+  if (draw < 0.5) {
+    return { kind: "event", event: REBALANCE, nth: random.integer(1, 40), afterMs: random.integer(0, 30) };
+  }
   // At once: what was acknowledged a moment too early is not stored yet.
-  if (draw < 0.6 || !isFaulty) return { kind: "event", event: ACK, nth: random.integer(1, 400), afterMs: 0 };
+  if (draw < 0.65 || !isFaulty) return { kind: "event", event: ACK, nth: random.integer(1, 400), afterMs: 0 };
   const event = random.pick(EVENTS);
   return { kind: "event", event, nth: random.integer(1, 25), afterMs: random.integer(0, 8) };
 }
 
 /** A producer has received one. */
 export const ACK = "ack";
+/** A member of a group joins, or fetches its assignment. */
+export const REBALANCE = "rebalance";
 
 /** No event came as often: the kill comes anyway. */
 export const EVENT_MS_MAX = 3_000;

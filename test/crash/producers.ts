@@ -1,6 +1,8 @@
 /** Idempotent producers: each repeats what it has sent, byte for byte, until it is acknowledged. */
 
 import { setTimeout as delay } from "node:timers/promises";
+import { KafkaClient } from "./kafka-client.ts";
+import { ACK } from "./kills.ts";
 import type { Random } from "./random.ts";
 import { type BatchContent, encodeContent } from "./records.ts";
 import type { LiveTopic, World } from "./world.ts";
@@ -49,6 +51,7 @@ export class Lane {
   readonly #name: string;
   readonly #ids: ProducerIds;
   readonly #random: Random;
+  readonly #kafka = new KafkaClient();
   #producerId = -1;
   #sequence = 0;
   #order = 0;
@@ -86,6 +89,7 @@ export class Lane {
       await delay(this.#random.integer(0, PAUSE_MS_MAX));
       await this.#world.upForProducers();
     }
+    this.#kafka.close();
   }
 
   get #isOver(): boolean {
@@ -129,12 +133,17 @@ export class Lane {
     const api = await this.#world.upForProducers();
     if (this.#topic.ended) return;
     this.#world.appendsInFlight++;
-    const answer = await api.produce(this.#topic.name, this.#partition, batch.bytes);
+    // What was sent by one way and not acknowledged may be repeated by the other.
+    const isByKafka = this.#random.chance(0.5);
+    const { name } = this.#topic;
+    const answer = isByKafka
+      ? await this.#kafka.produce(api, name, this.#partition, batch.bytes)
+      : await api.produce(name, this.#partition, batch.bytes);
     this.#world.appendsInFlight--;
     if (answer.kind === "ok") {
       if (!batch.isAcked) {
-        this.#world.count("acks");
-        this.#world.onAck();
+        this.#world.count(isByKafka ? "acks over Kafka" : "acks over HTTP");
+        this.#world.happened(ACK);
       }
       batch.isAcked = true;
       // What an ack says of a topic that is being deleted binds nobody.

@@ -2,6 +2,7 @@
 
 import type { Answer, Api, LogPart } from "./api.ts";
 import type { PartitionHistory, SeenRecord, Snapshot } from "./history.ts";
+import { KafkaClient } from "./kafka-client.ts";
 import { readBatches } from "./records.ts";
 import type { LiveTopic, World } from "./world.ts";
 
@@ -19,23 +20,28 @@ export async function follow(
 ): Promise<void> {
   const history = historyOf(topic, partition);
   const random = world.random.fork();
+  const kafka = new KafkaClient();
   for (let position = 0; ; ) {
     const api = await world.up();
-    if (topic.ended || isOver()) return;
+    if (topic.ended || isOver()) return kafka.close();
     const asked = history.ends();
     const options = {
       maxBytes: random.integer(1, READ_BYTES_MAX),
       maxWaitMs: random.integer(0, WAIT_MS_MAX),
     };
-    const answer = await api.read(topic.name, partition, position, options);
-    if (topic.ended) return;
+    const reader = random.chance(0.5) ? kafka : undefined;
+    const answer =
+      reader === undefined
+        ? await api.read(topic.name, partition, position, options)
+        : await reader.read(api, topic.name, partition, position, options);
+    if (topic.ended) return kafka.close();
     const by = world.by("a follower");
     if (answer.kind === "ok") {
       const { batches, logStart, logEnd } = answer.value;
       const { records, nextOffset } = readBatches(batches, position);
       world.report(history.bounds(logStart, logEnd, by, asked));
       world.report(history.followed(position, records, by));
-      world.count("records followed", records.length);
+      world.count(`records followed over ${reader === undefined ? "HTTP" : "Kafka"}`, records.length);
       position = nextOffset;
       continue;
     }

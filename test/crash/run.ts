@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { Api } from "./api.ts";
-import { ACK, Activity, EVENT_MS_MAX, type KillPlan, planKill } from "./kills.ts";
+import { Activity, EVENT_MS_MAX, type KillPlan, planKill } from "./kills.ts";
 import { verifyStorage } from "./orphans.ts";
 import { ProducerIds } from "./producers.ts";
 import { Random } from "./random.ts";
@@ -61,7 +61,7 @@ class CrashTest {
     this.#options = options;
     this.#dataDir = dataDir;
     this.#random = new Random(options.seed);
-    this.world = new World(this.#random.fork(), () => this.#activity.happened(ACK));
+    this.world = new World(this.#random.fork(), (event) => this.#activity.happened(event));
     this.#workload = new Workload(this.world, new ProducerIds(this.world));
   }
 
@@ -89,8 +89,8 @@ class CrashTest {
     const faults = isFaulty ? this.#drawFaults() : undefined;
     if (plan.kind === "startup") {
       const spawnedMs = performance.now();
-      const { ready } = this.#start(faults);
-      await Promise.race([delay(plan.afterMs), ready.catch(() => undefined)]);
+      const { listeners } = this.#start(faults);
+      await Promise.race([delay(plan.afterMs), listeners.catch(() => undefined)]);
       return this.#killNow(plan, "startup", spawnedMs);
     }
     const api = await this.#listen(faults);
@@ -134,7 +134,7 @@ class CrashTest {
   async #listen(faults: ServerOptions["faults"]): Promise<Api | undefined> {
     for (;;) {
       try {
-        const api = new Api(await this.#start(faults).ready);
+        const api = new Api(await this.#start(faults).listeners);
         this.world.came(api);
         return api;
       } catch (error) {
@@ -159,6 +159,7 @@ class CrashTest {
     if (server === undefined) return;
     const phases = [phase, ...this.#activity.phases()];
     if (this.world.appendsInFlight > 0) phases.push("append");
+    if (this.world.rebalancesInFlight > 0) phases.push("group rebalance");
     if (this.#workload.isDeleting) phases.push("topic deletion");
     const afterMs = performance.now() - sinceMs;
     this.world.went();
@@ -167,7 +168,7 @@ class CrashTest {
     this.world.count("kills");
     const what = plan.kind === "event" ? `${plan.event} #${plan.nth}` : plan.kind;
     this.#options.onRound?.(
-      `round ${this.world.round}: ${server.isFaulty ? "faulty R2" : "edgelog serve"}, killed after ${afterMs.toFixed(0)} ms (${what}) during ${phases.join(", ")}; ${this.world.counts.get("acks") ?? 0} acks`,
+      `round ${this.world.round}: ${server.isFaulty ? "faulty R2" : "edgelog serve"}, killed after ${afterMs.toFixed(0)} ms (${what}) during ${phases.join(", ")}; ${this.world.acks} acks`,
     );
     if (this.world.violations.length > 0)
       this.#options.onRound?.(`last words of the platform:\n${server.log}`);

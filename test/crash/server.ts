@@ -31,19 +31,18 @@ export interface Listeners {
   readonly kafka: readonly string[];
 }
 
-const FREE_PORTS = ["--port", "0", "--kafka-port", "0", "--auto-create-topics", "false"];
+const FREE_PORTS = ["--port", "0", "--kafka-port", "0"];
+const SETTINGS = ["--auto-create-topics", "false", "--group-initial-rebalance-delay", "0"];
 
 export class Server {
   /** Rejects if it ends before it listens. */
   readonly listeners: Promise<Listeners>;
-  /** Its URL. */
-  readonly ready: Promise<string>;
   readonly isFaulty: boolean;
   readonly #child: ChildProcess;
   readonly #ended: Promise<void>;
   readonly #log: string[] = [];
 
-  constructor({ dataDir, args: own = FREE_PORTS, faults, onEvent }: ServerOptions) {
+  constructor({ dataDir, args: own = [...FREE_PORTS, ...SETTINGS], faults, onEvent }: ServerOptions) {
     const args =
       faults === undefined
         ? [SERVE, "serve", "--data", dataDir, "--json", ...own]
@@ -59,8 +58,7 @@ export class Server {
       });
     });
     this.listeners = this.#listen();
-    this.ready = this.listeners.then(({ url }) => url);
-    this.ready.catch(() => undefined);
+    this.listeners.catch(() => undefined);
     void this.#follow(onEvent);
   }
 
@@ -122,6 +120,7 @@ function variables({
 }: NonNullable<ServerOptions["faults"]>): Record<string, string> {
   return {
     EDGELOG_AUTO_CREATE_TOPICS: "false",
+    EDGELOG_GROUP_INITIAL_REBALANCE_DELAY_MS: "0",
     CRASH_SEED: String(seed),
     CRASH_R2_FAILURES: String(failures),
     CRASH_R2_DELAY_MS_MAX: String(delayMsMax),

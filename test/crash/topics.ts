@@ -2,6 +2,7 @@
 
 import { setTimeout as delay } from "node:timers/promises";
 import type { Api } from "./api.ts";
+import { ShakenClassicGroup, ShakenConsumerGroup } from "./groups.ts";
 import type { Retention } from "./history.ts";
 import { Lane, type ProducerIds } from "./producers.ts";
 import { follow } from "./readers.ts";
@@ -86,6 +87,13 @@ export class Workload {
       if (plan === TRIMMED) this.#run(this.#trim(topic));
     }
     this.#run(this.#riseAndFall());
+    for (const group of [
+      new ShakenClassicGroup(this.#world, "classic"),
+      new ShakenConsumerGroup(this.#world, "consumer"),
+    ]) {
+      await group.begin();
+      this.#run(group.run(() => this.#isOver));
+    }
   }
 
   /** Producers send nothing new; resolves when all that was sent is acknowledged and every part has ended. */

@@ -3,6 +3,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { Answer, Api } from "./api.ts";
 import { PartitionHistory, type Retention, type Violation } from "./history.ts";
+import { REBALANCE } from "./kills.ts";
 import type { Random } from "./random.ts";
 
 /** One life of a topic: what is deleted and created again is another one. */
@@ -25,12 +26,15 @@ export class LiveTopic {
 
 export class World {
   readonly random: Random;
-  readonly onAck: () => void;
+  /** Takes note of something that a kill may wait for. */
+  readonly happened: (event: string) => void;
   readonly violations: string[] = [];
   readonly counts = new Map<string, number>();
   readonly topics = new Set<LiveTopic>();
   round = 0;
   appendsInFlight = 0;
+  /** JoinGroup and SyncGroup requests that wait for their answer. */
+  rebalancesInFlight = 0;
   r2Fails = false;
   /** Producers finish what they have sent and send nothing new. */
   isDraining = false;
@@ -38,9 +42,9 @@ export class World {
   readonly #forProducers = new Gate<Api>();
   #batchIds = 0;
 
-  constructor(random: Random, onAck: () => void) {
+  constructor(random: Random, happened: (event: string) => void) {
     this.random = random;
-    this.onAck = onAck;
+    this.happened = happened;
   }
 
   newBatchId(): number {
@@ -71,10 +75,24 @@ export class World {
     this.#forProducers.close();
   }
 
+  async rebalancing<T>(request: () => Promise<T>): Promise<T> {
+    this.rebalancesInFlight++;
+    this.happened(REBALANCE);
+    try {
+      return await request();
+    } finally {
+      this.rebalancesInFlight--;
+    }
+  }
+
   // ── findings ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   by(who: string): string {
     return `${who} in round ${this.round}`;
+  }
+
+  get acks(): number {
+    return (this.counts.get("acks over HTTP") ?? 0) + (this.counts.get("acks over Kafka") ?? 0);
   }
 
   count(what: string, howMany = 1): void {

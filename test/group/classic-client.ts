@@ -172,7 +172,7 @@ export class ClassicClient implements Owner {
       offset: position + 1,
     }));
     const commit = commitRequest(identity, ...offsets);
-    this.#lastCommit = commit;
+    if (offsets.length > 0) this.#lastCommit = commit;
     const committed = await this.#world.call((group) => group.commitOffsets(commit));
     if (isFailure(committed)) {
       if (committed.error !== "REBALANCE_IN_PROGRESS") return this.#recover(committed);

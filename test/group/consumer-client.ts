@@ -217,7 +217,7 @@ export class ConsumerClient implements Owner {
       if (!isFailure(answer)) throw new Error(`a commit of epoch ${late.generation} came through`);
     }
     const request = commitRequest(identity, ...offsets);
-    this.#lastCommit = request;
+    if (offsets.length > 0) this.#lastCommit = request;
     const committed = await this.#world.call((group) => group.commitOffsets(request));
     if (isFailure(committed)) {
       // Of another epoch: the next heartbeat will tell.

@@ -33,11 +33,23 @@ export class LostObject extends Error {
   }
 }
 
+/** What members ask of their coordinator. */
+export type MemberRpc = Pick<
+  GroupRpc,
+  | "joinGroup"
+  | "syncGroup"
+  | "heartbeat"
+  | "leaveGroup"
+  | "consumerGroupHeartbeat"
+  | "commitOffsets"
+  | "fetchOffsets"
+>;
+
 /** What a client needs of the world around it. */
 export interface GroupCalls {
   readonly nowMs: number;
   /** The answer when it is durable; rejects with {@link LostObject}. */
-  call<T>(method: (group: GroupRpc) => Promise<T>): Promise<T>;
+  call<T>(method: (group: MemberRpc) => Promise<T>): Promise<T>;
 }
 
 interface GatedCall {

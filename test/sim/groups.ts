@@ -3,13 +3,12 @@
  * is never lost and never goes back; where clocks are true, no partition has two owners.
  */
 
-import type { GroupRpc } from "../../durable-objects/group/rpc.ts";
 import { isFailure } from "../../src/model/errors.ts";
 import { ClassicClient } from "../group/classic-client.ts";
 import { ClassicWitness } from "../group/classic-witness.ts";
 import { ConsumerClient } from "../group/consumer-client.ts";
 import { ConsumerOwnership } from "../group/consumer-ownership.ts";
-import { type GroupCalls, LostObject } from "../group/group-world.ts";
+import { type GroupCalls, LostObject, type MemberRpc } from "../group/group-world.ts";
 import { isFault } from "./object-host.ts";
 import type { Workload } from "./workload.ts";
 
@@ -38,8 +37,8 @@ abstract class SimulatedGroup implements GroupCalls {
     return this.workload.platform.scheduler.nowMs;
   }
 
-  async call<T>(method: (group: GroupRpc) => Promise<T>): Promise<T> {
-    const group = this.workload.platform.stub<GroupRpc>("GROUP", this.groupId);
+  async call<T>(method: (group: MemberRpc) => Promise<T>): Promise<T> {
+    const group = this.workload.platform.stub<MemberRpc>("GROUP", this.groupId);
     try {
       // A commit that came late would be a commit of less: Kafka's clients do not repeat themselves either.
       return await this.workload.frontEnd.askOnce(() => method(group));
