@@ -4,8 +4,8 @@ import { runCrashTest } from "./run.ts";
 test("a platform that is killed again and again keeps every acknowledged record, once, where its ack said", async () => {
   const seed = Date.now() % 2 ** 31;
   console.log(`crash test with seed ${seed}; npm run test:crash -- --seed ${seed} draws the same`);
-  const { violations, counts } = await runCrashTest({ rounds: 4, seed });
+  const { violations, counts } = await runCrashTest({ rounds: 3, seed });
   expect(violations).toEqual([]);
-  expect(counts.get("kills")).toBe(4);
+  expect(counts.get("kills")).toBe(3);
   expect(counts.get("records verified")).toBeGreaterThan(0);
-}, 120_000);
+}, 240_000);
