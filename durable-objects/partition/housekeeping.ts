@@ -62,8 +62,8 @@ export class Housekeeping {
   }
 
   /**
-   * Until then (ms) an object may turn up in R2 that an instance before this one was putting when it was lost: what is
-   * deleted earlier may come back.
+   * Until then (ms) an object may turn up in R2 whose put failed, or was under way when the instance before this one was
+   * lost: what is deleted earlier may come back.
    */
   abandonedPutsEndMs(): number {
     // Blank, or removed already: then the caller has not heard of it.
@@ -77,9 +77,11 @@ export class Housekeeping {
   #takeOver(): void {
     if (this.#hasTakenOver) return;
     this.#hasTakenOver = true;
-    const { store } = this.#leader;
-    if (store.segmentsIn(SegmentState.uploading, 1).length === 0) return;
-    store.setSetting(PUT_ABANDONED_AT, String(this.#clock.now()));
+    if (this.#leader.store.segmentsIn(SegmentState.uploading, 1).length > 0) this.#noteAbandonedPut();
+  }
+
+  #noteAbandonedPut(): void {
+    this.#leader.store.setSetting(PUT_ABANDONED_AT, String(this.#clock.now()));
   }
 
   get #tiers(): boolean {
@@ -165,17 +167,27 @@ export class Housekeeping {
       if (segment === undefined) return;
       // From here an object may exist: whoever retires the segment deletes it too.
       store.setSegmentState(segment, SegmentState.uploading, this.#clock.now());
-      const { indexIntervalBytes } = this.#leader.configs;
-      const index = await uploadSegment(
+      const index = await this.#upload(segment);
+      store.setSegmentUploaded(segment, index, this.#clock.now());
+      log.refreshTotals();
+      this.#dropUploaded();
+    }
+  }
+
+  async #upload(segment: SegmentRow): Promise<Uint8Array> {
+    const { store, configs } = this.#leader;
+    try {
+      return await uploadSegment(
         this.#bucket,
         this.#keyOf(segment),
         store,
         segment,
-        indexIntervalBytes,
+        configs.indexIntervalBytes,
       );
-      store.setSegmentUploaded(segment, index, this.#clock.now());
-      log.refreshTotals();
-      this.#dropUploaded();
+    } catch (error) {
+      // R2 may have stored the object all the same, or be about to.
+      this.#noteAbandonedPut();
+      throw error;
     }
   }
 

@@ -1,7 +1,11 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
+import { Housekeeping } from "../../durable-objects/partition/housekeeping.ts";
+import { PartitionLeader } from "../../durable-objects/partition/leader.ts";
+import { platformStorage } from "../../durable-objects/partition/platform-storage.ts";
 import { MAX_TIMESTAMP } from "../../durable-objects/partition/rpc.ts";
+import { TailCache } from "../../durable-objects/partition/tail-cache.ts";
 import { batchHeaders, sliceFrom } from "../../src/log/batch-header.ts";
 import { concatBytes } from "../../src/model/bytes.ts";
 import { isFailure, unwrap } from "../../src/model/errors.ts";
@@ -236,6 +240,43 @@ describe("an upload whose object was lost on the way", () => {
     expect(await leader.destroy()).toBe(true);
   });
 });
+
+test("an upload that fails may still come true, and is waited for likewise", async () => {
+  const topic = await createTopic({ "segment.bytes": "1500000" });
+  await appended(topic, [VALUE]);
+  await runInDurableObject(leaderOf(topic), async (_, state) => {
+    const storage = platformStorage(state);
+    const clock = { now: () => Date.now() };
+    const leader = new PartitionLeader(
+      { topicId: topic.id, partition: 0, placement: 0 },
+      {
+        storage,
+        clock,
+        tailCache: new TailCache(0),
+        openPartition: async () => topic,
+        topicById: async () => topic,
+        logEndMoved() {},
+        housekeepingDue() {},
+      },
+    );
+    leader.roll();
+    const housekeeping = new Housekeeping(leader, bucketThatLosesItsAnswers(), storage, clock);
+    await expect(housekeeping.run()).rejects.toThrow("lost");
+    expect(housekeeping.abandonedPutsEndMs()).toBeGreaterThan(Date.now());
+  });
+});
+
+function bucketThatLosesItsAnswers(): R2Bucket {
+  return new Proxy(env.SEGMENTS, {
+    get(target, name) {
+      if (name !== "put") return Reflect.get(target, name).bind(target);
+      return async (_key: string, body: ReadableStream) => {
+        for await (const _ of body);
+        throw new Error("the answer was lost");
+      };
+    },
+  });
+}
 
 /** As if the object had died in the middle of a put. */
 async function loseDuringUpload(topic: Topic): Promise<void> {
