@@ -88,8 +88,9 @@ export class ControllerClient implements ControllerRpc {
   }
 
   async topicsNamed(names: readonly string[]): Promise<Topic[]> {
+    const askedAtMs = Date.now();
     const topics = unwrap(await this.#call("read", (controller) => controller.topicsNamed(names)));
-    for (const topic of topics) this.#cache.learn(topic);
+    for (const topic of topics) this.#cache.learn(topic, askedAtMs);
     return topics;
   }
 
