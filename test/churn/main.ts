@@ -10,8 +10,6 @@ import { parseArgs } from "node:util";
 import { CLIENTS } from "./clients.ts";
 import { runChurn } from "./run.ts";
 
-const SHOWN_MAX = 20;
-
 const { values } = parseArgs({
   options: {
     client: { type: "string", default: "all" },
@@ -60,12 +58,19 @@ for (const client of asked) {
   for (const [what, count] of [...counts].sort(([a], [b]) => a.localeCompare(b))) {
     console.log(`  ${what.padEnd(56)} ${String(count).padStart(9)}`);
   }
-  for (const violation of violations.slice(0, SHOWN_MAX)) console.log(`VIOLATION ${violation}`);
+  for (const [violation, ...alike] of byKind(violations)) {
+    console.log(`VIOLATION ${violation}${alike.length > 0 ? ` (and ${alike.length} alike)` : ""}`);
+  }
   if (values.keep) console.log(`kept in ${directory}`);
   console.log(`${violations.length} violations`);
   isClean &&= violations.length === 0;
 }
 process.exit(run === 0 ? 2 : isClean ? 0 : 1);
+
+/** Those that differ in nothing but numbers together. */
+function byKind(violations: readonly string[]): Iterable<string[]> {
+  return Map.groupBy(violations, (violation) => violation.replaceAll(/\d+/g, "")).values();
+}
 
 function seconds(sinceMs: number): string {
   return ((performance.now() - sinceMs) / 1_000).toFixed(0);

@@ -1,10 +1,10 @@
 /** A member of a group by kafkajs: the classic protocol, eager. */
 
 import kafkajs from "kafkajs";
-import { memberArguments, onStop, Report, TIMES } from "./report.ts";
+import { memberArguments, onStop, stdoutReport, TIMES } from "./process.ts";
 
 const { bootstrap, topic, group } = memberArguments();
-const report = new Report();
+const report = stdoutReport();
 const kafka = new kafkajs.Kafka({
   brokers: [bootstrap],
   logLevel: kafkajs.logLevel.NOTHING,
@@ -19,7 +19,8 @@ const consumer = kafka.consumer({
 });
 consumer.on(consumer.events.REBALANCING, () => report.revoked(report.owned));
 consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
-  report.revoked(report.owned);
+  // Without a rebalance that it was told of: its session had ended, and it had to join as a new member.
+  report.lost(report.owned);
   report.assigned(payload.memberAssignment[topic] ?? []);
 });
 consumer.on(consumer.events.COMMIT_OFFSETS, ({ payload }) => {

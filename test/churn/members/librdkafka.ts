@@ -2,7 +2,7 @@
 
 import { createRequire } from "node:module";
 import { Commits } from "./commits.ts";
-import { memberArguments, onStop, Report, TIMES } from "./report.ts";
+import { memberArguments, onStop, stdoutReport, TIMES } from "./process.ts";
 import { runsOf } from "./runs.ts";
 
 interface TopicPartition {
@@ -42,7 +42,7 @@ const CONSUME_MS = 100;
 
 const { bootstrap, topic, group, protocol } = memberArguments();
 const library: RdKafka = createRequire(import.meta.url)(process.env.EDGELOG_CHURN_LIBRDKAFKA ?? "");
-const report = new Report();
+const report = stdoutReport();
 const commits = new Commits();
 let isCommitting = false;
 

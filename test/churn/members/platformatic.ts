@@ -2,7 +2,7 @@
 
 import { Consumer, type Message, stringDeserializers } from "@platformatic/kafka";
 import { Commits } from "./commits.ts";
-import { memberArguments, onStop, Report, TIMES } from "./report.ts";
+import { memberArguments, onStop, stdoutReport, TIMES } from "./process.ts";
 import { runsOf } from "./runs.ts";
 
 /** Processed and committed together. */
@@ -11,7 +11,7 @@ const IDLE_MS = 250;
 
 const { bootstrap, topic, group, protocol } = memberArguments();
 const isClassic = protocol === "classic";
-const report = new Report();
+const report = stdoutReport();
 const commits = new Commits();
 const consumer = new Consumer({
   clientId: "churn",

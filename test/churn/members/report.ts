@@ -1,35 +1,12 @@
-/** A member's events, as test/churn/events.ts has them, written at once and by a call that returns when they are. */
-
-import { writeSync } from "node:fs";
-
-/** What a member is started with. */
-export interface MemberArguments {
-  readonly bootstrap: string;
-  readonly topic: string;
-  readonly group: string;
-  readonly protocol: string;
-}
-
-export function memberArguments(): MemberArguments {
-  const [bootstrap = "", topic = "", group = "", protocol = ""] = process.argv.slice(2);
-  return { bootstrap, topic, group, protocol };
-}
-
-const SESSION_TIMEOUT_MS = 6_000;
-/** For members that say it themselves; those of KIP-848 are told by the cluster. */
-export const TIMES = {
-  sessionTimeoutMs: SESSION_TIMEOUT_MS,
-  heartbeatIntervalMs: 1_000,
-  rebalanceTimeoutMs: 20_000,
-  fetchWaitMs: 250,
-} as const;
+/** A member's events, as test/churn/events.ts has them. */
 
 export class Report {
   #ownership = 0;
   readonly #ownerships = new Map<number, number>();
   readonly #write: (line: string) => void;
 
-  constructor(write: (line: string) => void = writeToStdout) {
+  /** `write` is given whole lines. */
+  constructor(write: (line: string) => void) {
     this.#write = write;
   }
 
@@ -88,21 +65,6 @@ export class Report {
   }
 }
 
-/** Not process.stdout, which would keep lines back that a killed process has said. */
-function writeToStdout(line: string): void {
-  writeSync(1, line);
-}
-
 function oneLine(text: string): string {
   return text.replaceAll(/\s+/g, " ").slice(0, 1_000);
-}
-
-/** Runs it at the first SIGTERM, then ends the process. */
-export function onStop(leave: () => Promise<unknown>): void {
-  process.once("SIGTERM", () => {
-    void leave().then(
-      () => process.exit(0),
-      () => process.exit(1),
-    );
-  });
 }
