@@ -125,6 +125,7 @@ class Connection {
       if (accepted.isLast) return;
       // What follows an exchange of SASL depends on its outcome.
       if (this.#session.principal === undefined) await answer;
+      if (this.#session.sasl === "refused") return;
       while (this.#pending.length >= KAFKA_REQUESTS_IN_FLIGHT_MAX && !this.#gone.signal.aborted) {
         await this.#changed.promise;
       }

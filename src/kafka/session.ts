@@ -18,6 +18,6 @@ export interface Session {
   readonly clientHost: string;
   /** Absent until the client has said who it is: until then only ApiVersions and SASL are answered. */
   principal: Principal | undefined;
-  /** The SASL exchange that SaslHandshake began: its version 0 is followed by bare tokens. */
-  sasl: "none" | "tokens" | "requests";
+  /** The SASL exchange that SaslHandshake began: its version 0 is followed by bare tokens. Who is refused is told so and then let go, as in Kafka. */
+  sasl: "none" | "tokens" | "requests" | "refused";
 }

@@ -279,6 +279,8 @@ export const KAFKA_NOTICE_SOCKET_UNUSED_MS_MAX = 60 * SECOND_MS;
 export const KAFKA_WEBSOCKET_WINDOW_BYTES = 4 * MiB;
 /** Clients of one listener of `edgelog tunnel`; each may hold a window in both directions. */
 export const TUNNEL_CONNECTIONS_MAX = 1_000;
+/** Partitions in one answer of Metadata, which has no pages: each is a few hundred bytes while it is put together. */
+export const KAFKA_METADATA_PARTITIONS_MAX = 100_000;
 /** Partitions in one answer of DescribeTopicPartitions (Kafka's `max.request.partition.size.limit`). */
 export const KAFKA_DESCRIBED_PARTITIONS_MAX = 2_000;
 /** Partitions in one answer of DescribeLogDirs; each one is asked. */

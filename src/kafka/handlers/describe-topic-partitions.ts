@@ -1,5 +1,6 @@
+import { mapAtOnce } from "../../cluster/at-once.ts";
 import { isFailure } from "../../model/errors.ts";
-import { KAFKA_DESCRIBED_PARTITIONS_MAX } from "../../model/limits.ts";
+import { KAFKA_DESCRIBED_PARTITIONS_MAX, KAFKA_PARTITIONS_AT_ONCE } from "../../model/limits.ts";
 import { placementOf, type Topic } from "../../model/topic.ts";
 import { TOPIC_OPERATIONS } from "../authorized-operations.ts";
 import type { Brokers } from "../brokers.ts";
@@ -38,9 +39,10 @@ async function wanted({ topics, cursor }: RequestOf<typeof describeTopicPartitio
     return every.filter(({ name }) => name >= begin).map((topic) => ({ name: topic.name, topic }));
   }
   const names = [...new Set(topics.map(({ name }) => name))].filter((name) => name >= begin).sort();
-  const found = [];
-  for (const name of names) found.push({ name, topic: await cluster.topic(name) });
-  return found;
+  return mapAtOnce(names, KAFKA_PARTITIONS_AT_ONCE, async (name) => ({
+    name,
+    topic: await cluster.controller.topic(name),
+  }));
 }
 
 function described(topic: Topic, first: number, end: number, brokers: Brokers) {

@@ -1,4 +1,5 @@
 import type { LogBounds, ReadFailure } from "../../../durable-objects/partition/rpc.ts";
+import { mapAtOnce } from "../../cluster/at-once.ts";
 import { batchHeaders } from "../../log/batch-header.ts";
 import { errorRow, type Failure, failure, isFailure } from "../../model/errors.ts";
 import {
@@ -78,7 +79,8 @@ class FetchRead {
   async run(): Promise<void> {
     const { maxWaitMs, minBytes } = this.#request;
     const deadlineMs = Date.now() + Math.min(maxWaitMs, READ_WAIT_MS_MAX);
-    this.#items = await Promise.all(this.#request.topics.map((topic) => this.#itemsOf(topic)));
+    const { topics } = this.#request;
+    this.#items = await mapAtOnce(topics, KAFKA_PARTITIONS_AT_ONCE, (topic) => this.#itemsOf(topic));
     const items = this.#items.flat();
     await this.#read(items);
     const enough = Math.min(minBytes, this.#maxBytes);

@@ -5,13 +5,12 @@ import {
   LATEST_TIMESTAMP,
   MAX_TIMESTAMP,
 } from "../../../durable-objects/partition/rpc.ts";
-import { mapAtOnce } from "../../cluster/at-once.ts";
 import type { ListedOffset } from "../../cluster/cluster.ts";
 import { type Failure, failure, isFailure } from "../../model/errors.ts";
-import { KAFKA_PARTITIONS_AT_ONCE } from "../../model/limits.ts";
 import { errorCodeOf } from "../error-codes.ts";
 import { type Call, handler } from "../handler.ts";
 import { listOffsetsApi } from "../messages/list-offsets.ts";
+import { perPartition } from "../per-partition.ts";
 import type { RequestOf } from "../schema.ts";
 
 type Request = RequestOf<typeof listOffsetsApi>;
@@ -31,24 +30,18 @@ const FIRST_VERSIONS: ReadonlyMap<number, number> = new Map([
   [EARLIEST_PENDING_UPLOAD_TIMESTAMP, 11],
 ]);
 
-export const listOffsets = handler(listOffsetsApi, async (request, call) => {
-  const asked = request.topics.flatMap(({ name, partitions }) =>
-    partitions.map((partition) => ({ name, partition })),
+export const listOffsets = handler(listOffsetsApi, async ({ topics, isolationLevel }, call) => {
+  const found = await perPartition(
+    topics,
+    ({ partitions }) => partitions,
+    async ({ name }, asked) => {
+      const { partitionIndex } = asked;
+      const result = await find(name, asked, isolationLevel, call);
+      if (isFailure(result)) return { partitionIndex, errorCode: errorCodeOf(result) };
+      return { partitionIndex, errorCode: 0, ...result };
+    },
   );
-  const found = await mapAtOnce(asked, KAFKA_PARTITIONS_AT_ONCE, ({ name, partition }) =>
-    find(name, partition, request.isolationLevel, call),
-  );
-  const results = found.values();
-  return {
-    topics: request.topics.map(({ name, partitions }) => ({
-      name,
-      partitions: partitions.map(({ partitionIndex }) => {
-        const result = results.next().value ?? failure("UNKNOWN_SERVER_ERROR");
-        if (isFailure(result)) return { partitionIndex, errorCode: errorCodeOf(result) };
-        return { partitionIndex, errorCode: 0, ...result };
-      }),
-    })),
-  };
+  return { topics: topics.map(({ name }, index) => ({ name, partitions: found[index] ?? [] })) };
 });
 
 async function find(

@@ -1,6 +1,6 @@
 import { mapAtOnce } from "../../cluster/at-once.ts";
-import { type Failure, failure, isFailure } from "../../model/errors.ts";
-import { KAFKA_PARTITIONS_AT_ONCE } from "../../model/limits.ts";
+import { errorRow, type Failure, failure, isFailure } from "../../model/errors.ts";
+import { KAFKA_METADATA_PARTITIONS_MAX, KAFKA_PARTITIONS_AT_ONCE } from "../../model/limits.ts";
 import { placementOf, type Topic } from "../../model/topic.ts";
 import { CLUSTER_OPERATIONS, TOPIC_OPERATIONS } from "../authorized-operations.ts";
 import type { Brokers } from "../brokers.ts";
@@ -26,13 +26,22 @@ export const metadata = handler(metadataApi, async (request, call) => {
 
 async function topicsOf(request: Request, call: Call) {
   const { brokers, cluster } = call.session;
-  const described = (topic: Topic) => ({
-    errorCode: 0,
-    name: topic.name,
-    topicId: topic.id,
-    partitions: partitionsOf(topic, brokers),
-    topicAuthorizedOperations: request.includeTopicAuthorizedOperations ? TOPIC_OPERATIONS : undefined,
-  });
+  let room = KAFKA_METADATA_PARTITIONS_MAX;
+  const described = (topic: Topic) => {
+    const { name, id: topicId } = topic;
+    // There are no pages, and a client that is told of some of the partitions would take them for all.
+    if (topic.partitions > room) {
+      return { errorCode: errorRow("POLICY_VIOLATION").code, name, topicId, partitions: [] };
+    }
+    room -= topic.partitions;
+    return {
+      errorCode: 0,
+      name,
+      topicId,
+      partitions: partitionsOf(topic, brokers),
+      topicAuthorizedOperations: request.includeTopicAuthorizedOperations ? TOPIC_OPERATIONS : undefined,
+    };
+  };
   // All of them: null, or in version 0 an empty array.
   if (request.topics === null || (call.version === 0 && request.topics.length === 0)) {
     return (await everyTopic(cluster)).map(described);
@@ -49,9 +58,9 @@ async function find(
   create: boolean,
   { session: { cluster } }: Call,
 ): Promise<Topic | Failure> {
-  if (topicId !== ZERO_UUID) return cluster.topic({ id: topicId });
-  if (name === null) return failure("INVALID_REQUEST", "a topic is asked for by name or by id");
   // What another isolate has just created or changed must be seen by who refreshes because of it.
+  if (topicId !== ZERO_UUID) return cluster.controller.topicById(topicId);
+  if (name === null) return failure("INVALID_REQUEST", "a topic is asked for by name or by id");
   const topic = await cluster.controller.topic(name);
   const isUnknown = isFailure(topic) && topic.error === "UNKNOWN_TOPIC_OR_PARTITION";
   return isUnknown && create ? cluster.topicForProduce(name) : topic;

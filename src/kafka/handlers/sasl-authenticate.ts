@@ -15,7 +15,7 @@ export const saslAuthenticate = handler(saslAuthenticateApi, async ({ authBytes 
     session.sasl === "requests"
       ? await plainPrincipal(authBytes, session)
       : failure("ILLEGAL_SASL_STATE", "SaslHandshake comes before SaslAuthenticate");
-  session.sasl = "none";
+  session.sasl = isFailure(principal) ? "refused" : "none";
   if (!isFailure(principal)) session.principal = principal;
   return { ...errorFields(principal), authBytes: NOTHING };
 });

@@ -7,6 +7,7 @@ const MECHANISMS = ["PLAIN"];
 
 export const saslHandshake = handler(saslHandshakeApi, async ({ mechanism }, { version, session }) => {
   if (!MECHANISMS.includes(mechanism)) {
+    session.sasl = "refused";
     return { errorCode: errorRow("UNSUPPORTED_SASL_MECHANISM").code, mechanisms: MECHANISMS };
   }
   session.sasl = version === 0 ? "tokens" : "requests";
