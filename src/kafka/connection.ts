@@ -21,6 +21,9 @@ import { isIn } from "./schema.ts";
 import type { Session } from "./session.ts";
 import { WireReader } from "./wire-reader.ts";
 
+/** What is written to the network at a time. */
+const WRITE_BYTES = 256 * 1024;
+
 /** What a connection brings along. */
 export interface KafkaContext {
   readonly env: Env;
@@ -179,9 +182,14 @@ class Connection {
     }
   }
 
+  /** In pieces, so that it shows whether a slow client takes anything at all. */
   async #write(parts: readonly Uint8Array[]): Promise<void> {
     this.#writingSinceMs = Date.now();
-    await Promise.all(parts.map((part) => this.#writer.write(part)));
+    const write = async (piece: Uint8Array): Promise<void> => {
+      await this.#writer.write(piece);
+      this.#writingSinceMs = Date.now();
+    };
+    await Promise.all(parts.flatMap((part) => piecesOf(part).map(write)));
     this.#writingSinceMs = undefined;
   }
 
@@ -209,6 +217,12 @@ class Connection {
     this.#changed.resolve();
     this.#changed = Promise.withResolvers<void>();
   }
+}
+
+function piecesOf(part: Uint8Array): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
+  for (let at = 0; at < part.length; at += WRITE_BYTES) pieces.push(part.subarray(at, at + WRITE_BYTES));
+  return pieces;
 }
 
 let knownClusterId: string | undefined;
