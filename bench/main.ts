@@ -28,6 +28,9 @@ const { values } = parseArgs({
   },
 });
 
+// What was started ends with this process; left alone, these signals would end it without a word to anyone.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
+
 if (values.help) {
   console.log("npm run bench -- [--only <question>]… [--quick | --full] [--json] [--write <file>]\n");
   for (const { name, title } of QUESTIONS) console.log(`  ${name.padEnd(12)} ${title}`);

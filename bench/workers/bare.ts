@@ -13,6 +13,7 @@ export interface BareEnv {
 }
 
 const GROUP_BYTES_MAX = 1_950_000;
+const GATHERING_TURNS_MAX = 16;
 
 interface Waiting {
   readonly bytes: Uint8Array;
@@ -23,6 +24,7 @@ export class PartitionLog extends DurableObject<BareEnv> {
   #waiting: Waiting[] = [];
   #waitingBytes = 0;
   #inFlight = 0;
+  #isGathering = false;
   #next = 0;
   #commits = 0;
   #confirmed: Promise<void> = Promise.resolve();
@@ -37,7 +39,8 @@ export class PartitionLog extends DurableObject<BareEnv> {
     const waiting = { bytes, written: Promise.withResolvers<number>() };
     this.#waiting.push(waiting);
     this.#waitingBytes += bytes.length;
-    if (this.#inFlight === 0 || this.#waitingBytes >= GROUP_BYTES_MAX) this.#flush();
+    if (this.#waitingBytes >= GROUP_BYTES_MAX) this.#flush();
+    else if (this.#inFlight === 0) void this.#gather();
     return waiting.written.promise;
   }
 
@@ -89,6 +92,19 @@ export class PartitionLog extends DurableObject<BareEnv> {
     this.#next = last.one().last + 1;
   }
 
+  /** Until a turn of the event loop brings nothing more, as the partition does. */
+  async #gather(): Promise<void> {
+    if (this.#isGathering) return;
+    this.#isGathering = true;
+    let gathered = 0;
+    for (let turns = 0; turns < GATHERING_TURNS_MAX && this.#waiting.length > gathered; turns++) {
+      gathered = this.#waiting.length;
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }
+    this.#isGathering = false;
+    if (this.#inFlight === 0 && this.#waiting.length > 0) this.#flush();
+  }
+
   #flush(): void {
     const group = this.#waiting;
     const bytes = joined(group, this.#waitingBytes);
@@ -100,7 +116,7 @@ export class PartitionLog extends DurableObject<BareEnv> {
     this.#inFlight++;
     this.#confirmed = this.ctx.storage.sync().then(() => {
       this.#inFlight--;
-      if (this.#inFlight === 0 && this.#waiting.length > 0) this.#flush();
+      if (this.#inFlight === 0) void this.#gather();
     });
   }
 }

@@ -1,6 +1,10 @@
 /**
  * Group commit: batches that arrive while a commit is on its way to the platform's replicas wait and are then written
  * together, in one turn. One commit is in flight; a full group does not wait.
+ *
+ * With no commit in flight a group is still given as many turns of the event loop as bring more batches, and one that
+ * brings none. Where the object shares its thread with whoever calls it (as on a laptop), nobody else runs while a commit
+ * is made: what came meanwhile lies in the sockets, and would otherwise be committed one by one.
  */
 
 import { COMMIT_GROUP_BYTES_MAX } from "../../src/model/limits.ts";
@@ -14,21 +18,34 @@ export interface AssignedBatch {
   readonly maxTimestamp: number;
 }
 
+/** A trickle of batches must not keep the first one waiting. */
+const GATHERING_TURNS_MAX = 16;
+
 interface WaitingBatch extends AssignedBatch {
   readonly written: PromiseWithResolvers<void>;
 }
 
 export class CommitQueue {
   readonly #storage: LogStorage;
+  readonly #nextTurn: () => Promise<void>;
   readonly #write: (batches: readonly AssignedBatch[]) => void;
   #waiting: WaitingBatch[] = [];
   #waitingBytes = 0;
   #unconfirmedBytes = 0;
   #commitsInFlight = 0;
+  #isGathering = false;
 
-  /** `write` inserts batches in one transaction, in order; if that fails, the object is thrown away. */
-  constructor(storage: LogStorage, write: (batches: readonly AssignedBatch[]) => void) {
+  /**
+   * `nextTurn` resolves when the events that have come until now have had their turn. `write` inserts batches in one
+   * transaction, in order; if that fails, the object is thrown away.
+   */
+  constructor(
+    storage: LogStorage,
+    nextTurn: () => Promise<void>,
+    write: (batches: readonly AssignedBatch[]) => void,
+  ) {
     this.#storage = storage;
+    this.#nextTurn = nextTurn;
     this.#write = write;
   }
 
@@ -43,7 +60,8 @@ export class CommitQueue {
     this.#waiting.push(waiting);
     this.#waitingBytes += batch.bytes.length;
     this.#unconfirmedBytes += batch.bytes.length;
-    if (this.#commitsInFlight === 0 || this.#waitingBytes >= COMMIT_GROUP_BYTES_MAX) this.#flush();
+    if (this.#waitingBytes >= COMMIT_GROUP_BYTES_MAX) this.#flushSafely();
+    else if (this.#commitsInFlight === 0) void this.#gather();
     return waiting.written.promise;
   }
 
@@ -52,9 +70,30 @@ export class CommitQueue {
     await this.#waiting.find((batch) => batch.baseOffset === baseOffset)?.written.promise;
   }
 
-  /** Writes at once whatever waits. */
+  /** Writes at once whatever waits. Throws what `write` throws. */
   flush(): void {
     if (this.#waiting.length > 0) this.#flush();
+  }
+
+  async #gather(): Promise<void> {
+    if (this.#isGathering) return;
+    this.#isGathering = true;
+    let gathered = 0;
+    for (let turns = 0; turns < GATHERING_TURNS_MAX && this.#waiting.length > gathered; turns++) {
+      gathered = this.#waiting.length;
+      await this.#nextTurn();
+    }
+    this.#isGathering = false;
+    if (this.#commitsInFlight === 0) this.#flushSafely();
+  }
+
+  /** Whoever waits for the batches is told of a failure; nobody else is there to be. */
+  #flushSafely(): void {
+    try {
+      this.flush();
+    } catch {
+      // The object has been thrown away.
+    }
   }
 
   #flush(): void {
@@ -62,14 +101,19 @@ export class CommitQueue {
     const bytes = this.#waitingBytes;
     this.#waiting = [];
     this.#waitingBytes = 0;
-    this.#write(batches);
+    try {
+      this.#write(batches);
+    } catch (error) {
+      for (const batch of batches) batch.written.reject(error);
+      throw error;
+    }
     for (const batch of batches) batch.written.resolve();
     this.#commitsInFlight++;
     this.#storage.sync().then(
       () => {
         this.#commitsInFlight--;
         this.#unconfirmedBytes -= bytes;
-        if (this.#commitsInFlight === 0) this.flush();
+        if (this.#commitsInFlight === 0) void this.#gather();
       },
       (error: unknown) => this.#storage.abort(`the log could not be committed: ${String(error)}`),
     );

@@ -60,6 +60,8 @@ export interface LeaderSurroundings extends TopicSource {
   readonly storage: LogStorage;
   readonly clock: Clock;
   readonly tailCache: TailCache;
+  /** Resolves when the events that have come until now have had their turn. */
+  nextTurn(): Promise<void>;
   /** In the same turn as the write. */
   logEndMoved(): void;
   /** Housekeeping has something to do at this time (ms). */
@@ -85,7 +87,7 @@ export class PartitionLeader {
     this.store = new LogStore(around.storage);
     this.#topic = new PartitionTopic(identity, this.store, around);
     this.log = new SegmentedLog(this.store, identity, around.tailCache.tail());
-    this.#queue = new CommitQueue(around.storage, (batches) => this.#write(batches));
+    this.#queue = new CommitQueue(around.storage, around.nextTurn, (batches) => this.#write(batches));
     if (this.store.exists()) this.#recover();
   }
 

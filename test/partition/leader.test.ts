@@ -32,6 +32,7 @@ function wake(
       tailCache: new TailCache(1_000_000),
       openPartition,
       topicById,
+      nextTurn: settle,
       logEndMoved: () => undefined,
       housekeepingDue: () => undefined,
     },

@@ -255,6 +255,7 @@ test("an upload that fails may still come true, and is waited for likewise", asy
         tailCache: new TailCache(0),
         openPartition: async () => topic,
         topicById: async () => topic,
+        nextTurn: () => new Promise((resolve) => setTimeout(resolve, 0)),
         logEndMoved() {},
         housekeepingDue() {},
       },
