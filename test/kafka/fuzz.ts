@@ -22,6 +22,7 @@ import { type HostAndPort, parseHostsAndPorts } from "../../src/kafka/brokers.ts
 import { writeMessage } from "../../src/kafka/codec.ts";
 import { apiVersionsApi } from "../../src/kafka/messages/api-versions.ts";
 import { createTopicsApi } from "../../src/kafka/messages/create-topics.ts";
+import { deleteTopicsApi } from "../../src/kafka/messages/delete-topics.ts";
 import { fetchApi } from "../../src/kafka/messages/fetch.ts";
 import { APIS } from "../../src/kafka/messages/index.ts";
 import { produceApi } from "../../src/kafka/messages/produce.ts";
@@ -122,6 +123,7 @@ class Lane {
       if (this.#summary.frames % PROGRESS_FRAMES === 0) this.#progress(this.#summary);
     }
     await this.#checkLogs();
+    await deleteTopic(await this.#connected(), this.#topic);
     this.#client?.close();
   }
 
@@ -286,6 +288,11 @@ async function createTopic(client: RawClient, name: string): Promise<void> {
   if (topics[0]?.errorCode !== 0) throw new Error(`${name} could not be created: ${topics[0]?.errorMessage}`);
 }
 
+/** So that what a cluster holds does not grow from run to run. */
+async function deleteTopic(client: RawClient, name: string): Promise<void> {
+  await client.ask(deleteTopicsApi, 4, { topicNames: [name], timeoutMs: 1_000 });
+}
+
 /** The error code of the only partition in an answer to Produce version 7. */
 function producedCode(answer: Uint8Array): number {
   const bytes = Buffer.from(answer);
@@ -354,6 +361,7 @@ async function watchBystander(
     summary.slowestMs = Math.max(summary.slowestMs, performance.now() - startMs);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+  await deleteTopic(client, topic);
   client.close();
 }
 
