@@ -292,6 +292,18 @@ describe("Fetch", () => {
     expect(await waiting).toEqual(["0123456789", "0123456789"]);
   });
 
+  it("has all of max_bytes for what it reads again when there is more", async () => {
+    const [reader, writer] = [await newClient(), await newClient()];
+    const { name } = await newTopic(writer);
+    const [large, small] = ["x".repeat(500), "y".repeat(300)];
+    const maxBytes = batchOf(large).length + batchOf(small).length;
+    await writer.ask(produceApi, 8, produceRequest(name, { 0: batchOf(large) }));
+    const wanted = { maxWaitMs: 50_000, minBytes: maxBytes, maxBytes, offsets: { 0: 0 } };
+    const waiting = valuesOf(reader, name, wanted);
+    await writer.ask(produceApi, 8, produceRequest(name, { 0: batchOf(small) }));
+    expect(await waiting).toEqual([large, small]);
+  }, 20_000);
+
   it("gives up waiting after max_wait_ms, with the bounds of the log", async () => {
     const client = await newClient();
     const { name } = await newTopic(client);
