@@ -411,6 +411,8 @@ export class PartitionLeader {
 
   /** From now on every request is refused: the topic is deleted. */
   retire(): void {
+    // Nothing is written, and acknowledged, behind the word that the topic is deleted.
+    this.#queue.flush();
     this.#topic.retire();
     this.log.forgetTail();
   }

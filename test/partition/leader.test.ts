@@ -69,6 +69,19 @@ describe("a leader", () => {
     expect(woken.bounds().highWatermark).toBe(2);
   });
 
+  test("whose topic is deleted writes what waits before it says so, and nothing after it", async () => {
+    const storage = new SqliteStorage();
+    const leader = wake(storage);
+    await produce(leader, 0);
+    const waiting = produce(leader, 1);
+    await settle();
+    expect(leader.bounds().highWatermark).toBe(1);
+    leader.retire();
+    expect(leader.bounds().highWatermark).toBe(2);
+    expect(await waiting).toMatchObject({ baseOffset: 1 });
+    expect(await produce(leader, 2)).toMatchObject({ error: "UNKNOWN_TOPIC_ID" });
+  });
+
   test("that could not reach the Controller when it was first written asks again", async () => {
     let calls = 0;
     const leader = wake(new SqliteStorage(), async () => {
