@@ -59,7 +59,7 @@ export const SEGMENT_INDEX_BYTES_MAX = 512 * KiB;
 export const READ_BYTES_MAX = 8 * MiB;
 export const READ_BYTES_DEFAULT = 1 * MiB;
 /** The tail cache of all partitions in an isolate. */
-export const TAIL_CACHE_BYTES_MAX = 16 * MiB;
+export const TAIL_CACHE_BYTES_MAX = 12 * MiB;
 export const READ_WAIT_MS_MAX = 60 * SECOND_MS;
 /** What a read of R2 fetches beyond what is wanted: the batch it begins with may begin later than its span of the index. */
 export const REMOTE_READ_AHEAD_BYTES = 64 * KiB;
