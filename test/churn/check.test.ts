@@ -74,6 +74,11 @@ describe("a group's history", () => {
       /5 ms after it was given up/,
     ],
     [
+      "a member that has records of what is not its own",
+      { members: [...GOOD.members, member("c", 1_060, processed(90, 7, 0, 1))] },
+      /c, partition 0, has 0 to 1 which it was never assigned/,
+    ],
+    [
       "two owners at a time",
       { members: [member("a", 10, processed(20, 10, 0, 4), gone("revoked", 61)), ...GOOD.members.slice(1)] },
       /is a's until 61 and b's from 60 on/,

@@ -71,7 +71,10 @@ class Check {
   run(): void {
     this.#everyRecord();
     const all = ownerships(this.#history.members);
-    for (const ownership of all) this.#inOrder(ownership);
+    for (const ownership of all) {
+      if (ownership.isAssigned) this.#inOrder(ownership);
+      this.#inTime(ownership);
+    }
     this.#oneOwner(all);
     this.#committed();
     for (const { name, end, events } of this.#history.members) {
@@ -100,11 +103,11 @@ class Check {
     }
   }
 
-  #inOrder({ member, partition, ownership, runs, untilMs }: Ownership): void {
+  #inOrder({ member, partition, ownership, runs }: Ownership): void {
     this.#count("ownerships");
+    const where = `${member}, partition ${partition} in ownership ${ownership}`;
     let next: number | undefined;
     for (const { ms, first, last } of runs) {
-      const where = `${member}, partition ${partition} in ownership ${ownership}`;
       if (next === undefined) {
         const reached = this.#coverage.reached(partition, ms);
         if (first > reached) {
@@ -120,10 +123,16 @@ class Check {
           this.violations.push(`${where} goes back from ${next - 1} to ${first}`);
       }
       next = last + 1;
+    }
+  }
+
+  #inTime({ member, partition, isAssigned, runs, untilMs }: Ownership): void {
+    for (const { ms, first, last } of runs) {
       if (ms <= untilMs) continue;
       this.#count("records delivered after they were given up", last - first + 1);
       if (this.#allowances.deliversLate === true) continue;
-      this.violations.push(`${where} has ${first} to ${last} ${ms - untilMs} ms after it was given up`);
+      const late = isAssigned ? `${ms - untilMs} ms after it was given up` : "which it was never assigned";
+      this.violations.push(`${member}, partition ${partition}, has ${first} to ${last} ${late}`);
     }
   }
 
