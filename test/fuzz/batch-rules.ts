@@ -5,6 +5,8 @@ import type { ModelRecord } from "./model.ts";
 
 const HEADER_BYTES = 61;
 const BATCH_BYTES_MAX = 1_900_000;
+/** The last that JavaScript's Date knows. */
+const LAST_TIME_MS = 8_640_000_000_000_000;
 
 export interface BatchFields {
   readonly attributes: number;
@@ -102,7 +104,7 @@ export function judgeBatch(batch: Buffer): JudgedBatch | string {
   if ((attributes & 7) > 4) return "unknown codec";
   if ((attributes & 0b1111000) !== 0) return "a flag that only a broker may set, or a transaction";
   const [base, maxTimestamp] = [batch.readBigInt64BE(27), batch.readBigInt64BE(35)];
-  if (base < -1n || maxTimestamp < -1n || maxTimestamp > 8_640_000_000_000_000n) return "no time";
+  if (base < -1n || maxTimestamp < -1n || maxTimestamp > BigInt(LAST_TIME_MS)) return "no time";
   if (maxTimestamp > BigInt(Date.now() + 3_600_000)) return "too far in the future";
   const fields = {
     attributes,
@@ -110,7 +112,7 @@ export function judgeBatch(batch: Buffer): JudgedBatch | string {
     producerEpoch: batch.readInt16BE(51),
     baseSequence: batch.readInt32BE(53),
   };
-  if (fields.producerId < -1) return "no producer id";
+  if (fields.producerId < -1 || fields.producerId > Number.MAX_SAFE_INTEGER) return "no producer id";
   if (fields.producerId >= 0 && (fields.producerEpoch < 0 || fields.baseSequence < 0))
     return "a producer without sequence";
   const count = batch.readInt32BE(57);
@@ -124,10 +126,18 @@ export function judgeBatch(batch: Buffer): JudgedBatch | string {
 }
 
 function decompressed(codec: number, body: Buffer): Buffer {
+  // Java, too, ignores what follows the last member of gzip data.
   if (codec === 1) return gunzipSync(body);
-  if (codec === 4) return zstdDecompressSync(body);
+  if (codec === 4) return whole(body, zstdDecompressSync(body, { info: true }));
   if (codec === 0) return body;
   throw new Error("the fuzzer writes no snappy and no lz4, so these bytes are neither");
+}
+
+/** zlib stops where the compressed data ends, whatever follows. */
+function whole(body: Buffer, unpacked: unknown): Buffer {
+  const { buffer, engine } = unpacked as { buffer: Buffer; engine: { bytesWritten: number } };
+  if (engine.bytesWritten !== body.length) throw new Error("bytes after the compressed data");
+  return buffer;
 }
 
 function readRecords(body: Buffer, count: number, baseTimestamp: number): ModelRecord[] {
@@ -155,6 +165,7 @@ function readRecords(body: Buffer, count: number, baseTimestamp: number): ModelR
     if (length < 0) throw new Error("a negative length");
     at++;
     const timestamp = baseTimestamp + number();
+    if (timestamp < -1 || timestamp > LAST_TIME_MS) throw new Error("no time");
     if (number() !== index) throw new Error("offsets that do not follow each other");
     const [key, value] = [nullable(), nullable()];
     const headers: [string, Buffer | null][] = [];

@@ -169,14 +169,30 @@ function producerFields(random: Random, topic: ModelTopic | undefined): Record<s
 
 function produceRaw(random: Random, model: Model): FuzzRequest {
   const { topic, path } = anyTopic(random, model);
+  const { partition = 0, ...producer } = random.chance(0.3) ? producerFields(random, topic) : {};
+  let batch = rawBatch(random, producer);
+  if (random.chance(0.3)) batch = spoiltBatch(random, batch);
+  const query = random.chance(0.95)
+    ? [`partition=${random.chance(0.9) ? partition : oddNumber(random)}`]
+    : [];
+  if (random.chance(0.05)) query.push(random.pick(["compression=gzip", "producer_id=1", "base_sequence=0"]));
+  return withBody(
+    random,
+    { method: "POST", target: withQuery(`/v1/topics/${path}/records`, query) },
+    batch,
+    "application/vnd.kafka.recordbatch",
+  );
+}
+
+/** A batch of a few records, mostly one that a producer may send. */
+export function rawBatch(random: Random, producer: Readonly<Record<string, number>>): Buffer {
   const records = Array.from({ length: random.int(1, 5) }, () => ({
     key: random.chance(0.5) ? random.bytes(random.int(0, 20)) : null,
     value: random.chance(0.9) ? random.bytes(random.int(0, 200)) : null,
     headers: random.chance(0.2) ? [[text(random), random.bytes(3)] as const] : [],
     timestamp: timestamp(random),
   }));
-  const { partition = 0, ...producer } = random.chance(0.3) ? producerFields(random, topic) : {};
-  let batch = buildBatch(records, {
+  return buildBatch(records, {
     attributes: random.weighted([
       [6, 0],
       [1, 1],
@@ -193,17 +209,6 @@ function produceRaw(random: Random, model: Model): FuzzRequest {
     producerEpoch: Math.min(producer.producer_epoch ?? -1, 32_767),
     baseSequence: producer.base_sequence ?? -1,
   });
-  if (random.chance(0.3)) batch = spoiltBatch(random, batch);
-  const query = random.chance(0.95)
-    ? [`partition=${random.chance(0.9) ? partition : oddNumber(random)}`]
-    : [];
-  if (random.chance(0.05)) query.push(random.pick(["compression=gzip", "producer_id=1", "base_sequence=0"]));
-  return withBody(
-    random,
-    { method: "POST", target: withQuery(`/v1/topics/${path}/records`, query) },
-    batch,
-    "application/vnd.kafka.recordbatch",
-  );
 }
 
 function spoiltBatch(random: Random, batch: Buffer): Buffer {

@@ -1,7 +1,5 @@
 /**
- * Fuzzes every HTTP route of a running cluster, and its subscriptions (socket.ts): a case in ten is one.
- *
- *     node test/fuzz/http.ts --cases 100000 --seed 1 --url http://127.0.0.1:8787 [--token t] [--lanes 8]
+ * Fuzzes every HTTP route of a running cluster.
  *
  * An oracle that was written from the documents, not from the code, says of each request whether it is valid. An invalid
  * one must get a 4xx with a named error and change nothing; a valid one must do exactly what it says; none may get a
@@ -10,15 +8,14 @@
  */
 
 import { Agent, request as httpRequest } from "node:http";
-import { parseArgs } from "node:util";
 import { isErrorName } from "../../src/model/errors.ts";
 import { nextCase } from "./cases.ts";
+import { Corpus, type KeptRequest, keptRequest, replayedRequest } from "./corpus.ts";
 import { Model } from "./model.ts";
 import { judge } from "./oracle.ts";
 import { checkRecord, readJson } from "./oracle-partition.ts";
 import { jsonOf } from "./oracle-topics.ts";
 import { Random } from "./random.ts";
-import { fuzzSockets } from "./socket.ts";
 import { check, type FuzzAnswer, type FuzzRequest, type Verdict } from "./verdict.ts";
 
 export interface FuzzOptions {
@@ -27,6 +24,8 @@ export interface FuzzOptions {
   readonly seed: number;
   readonly token?: string;
   readonly lanes?: number;
+  /** Keep one of each new kind in the corpus. */
+  readonly keep?: boolean;
 }
 
 export interface FuzzSummary {
@@ -45,10 +44,15 @@ export async function fuzzHttp(options: FuzzOptions): Promise<FuzzSummary> {
   try {
     const client = new Client(options, agent);
     const defaultPartitions = await defaultPartitionsOf(client);
+    const corpus = new Corpus<KeptRequest>("http");
+    const newLane = (lane: number) => new Lane(client, options.seed, lane, defaultPartitions, summary);
+    await newLane(lanes).replay(corpus);
+    const collected = options.keep ? corpus : undefined;
     const runs = Array.from({ length: lanes }, (_, lane) =>
-      new Lane(client, options.seed, lane, defaultPartitions, summary).run(Math.ceil(cases / lanes)),
+      newLane(lane).run(Math.ceil(cases / lanes), collected),
     );
     await Promise.all(runs);
+    collected?.save();
     return summary;
   } finally {
     agent.destroy();
@@ -73,21 +77,45 @@ class Lane {
     this.#summary = summary;
   }
 
-  async run(cases: number): Promise<void> {
+  async run(cases: number, corpus: Corpus<KeptRequest> | undefined): Promise<void> {
     for (let number = 0; number < cases; number++) {
       const request = nextCase(this.#random, this.#model);
-      const verdict = judge(request, this.#model);
-      if (verdict.kind === "skip") continue;
-      let answer: FuzzAnswer | undefined;
-      try {
-        answer = await this.#client.send(request);
-        this.#summary.statuses.set(answer.status, (this.#summary.statuses.get(answer.status) ?? 0) + 1);
-        if (verdict.kind === "valid") await this.#checkValid(request, verdict, answer);
-        else await this.#checkInvalid(request, answer);
-      } catch (error) {
-        throw new Error(this.#report(number, request, verdict, answer), { cause: error });
-      }
+      const kind = await this.#runCase(`case ${number}`, request);
+      if (kind !== undefined) corpus?.offer(kind, keptRequest(request, this.#model.prefix));
     }
+    await this.#end();
+  }
+
+  async replay(corpus: Corpus<KeptRequest>): Promise<void> {
+    for (const kept of corpus) {
+      const kind = await this.#runCase("of the corpus", replayedRequest(kept, this.#model.prefix));
+      if (kind !== undefined) corpus.knows(kind);
+    }
+    await this.#end();
+  }
+
+  /** What kind of case it was. */
+  async #runCase(which: string, request: FuzzRequest): Promise<string | undefined> {
+    const verdict = judge(request, this.#model);
+    if (verdict.kind === "skip") return undefined;
+    let answer: FuzzAnswer | undefined;
+    try {
+      answer = await this.#client.send(request);
+      this.#summary.statuses.set(answer.status, (this.#summary.statuses.get(answer.status) ?? 0) + 1);
+      if (verdict.kind === "valid") await this.#checkValid(request, verdict, answer);
+      else await this.#checkInvalid(request, answer);
+    } catch (error) {
+      throw new Error(this.#report(which, request, verdict, answer), { cause: error });
+    }
+    const route = request.target
+      .split("?", 1)[0]
+      ?.replaceAll(/fuzz-[^/]+/g, "t")
+      .replaceAll(/\d+/g, "n");
+    const why = verdict.kind === "valid" ? String(verdict.status) : verdict.why.replaceAll(/\d+/g, "n");
+    return `${request.method} ${route}: ${verdict.kind}, ${why}`;
+  }
+
+  async #end(): Promise<void> {
     await this.#checkEverything();
     for (const name of this.#model.topics.keys()) await this.#client.get(`/v1/topics/${name}`, "DELETE");
   }
@@ -167,7 +195,7 @@ class Lane {
 
   /** Every topic and every record, once more from the beginning. */
   async #checkEverything(): Promise<void> {
-    const list = jsonOf(await this.#client.get(`/v1/topics?after=${this.#model.prefix}&limit=20`));
+    const list = jsonOf(await this.#client.get(`/v1/topics?after=${this.#model.prefix}&limit=1000`));
     const names: string[] = list.topics.map((topic: { name: string }) => topic.name);
     const mine = names.filter((name) => name.startsWith(this.#model.prefix)).sort();
     const expected = [...this.#model.topics.keys()]
@@ -187,13 +215,13 @@ class Lane {
     }
   }
 
-  #report(number: number, request: FuzzRequest, verdict: Verdict, answer: FuzzAnswer | undefined): string {
+  #report(which: string, request: FuzzRequest, verdict: Verdict, answer: FuzzAnswer | undefined): string {
     const body =
       request.body === undefined
         ? "no body"
         : `${request.body.toString().slice(0, 2_000)}\nbase64 ${request.body.toString("base64").slice(0, 4_000)}`;
     return [
-      `seed ${this.#seed}, lane ${this.#lane}, case ${number}: ${JSON.stringify(verdict)}`,
+      `seed ${this.#seed}, lane ${this.#lane}, ${which}: ${JSON.stringify(verdict)}`,
       `${request.method} ${request.target} ${JSON.stringify(request.headers)}`,
       body,
       `answered ${answer?.status}: ${answer?.body.toString().slice(0, 1_000)}`,
@@ -265,31 +293,4 @@ function topicOf({ target }: FuzzRequest): string {
   } catch {
     return segment;
   }
-}
-
-if (import.meta.main) {
-  const { values } = parseArgs({
-    options: {
-      cases: { type: "string", default: "10000" },
-      seed: { type: "string", default: String(Date.now() % 1_000_000) },
-      url: { type: "string", default: "http://127.0.0.1:8787" },
-      token: { type: "string" },
-      lanes: { type: "string", default: "8" },
-    },
-  });
-  const { url, token } = values;
-  const [cases, seed, lanes] = [Number(values.cases), Number(values.seed), Number(values.lanes)];
-  const cluster = { url, seed, lanes, ...(token !== undefined && { token }) };
-  console.log(`seed ${seed}: ${cases} cases at ${url}`);
-  const begun = Date.now();
-  const sockets = Math.floor(cases / 10);
-  const { valid, invalid, records, statuses } = await fuzzHttp({ ...cluster, cases: cases - sockets });
-  const byStatus = [...statuses].sort(([a], [b]) => a - b).map(([status, count]) => `${status}: ${count}`);
-  console.log(`${valid} valid and ${invalid} invalid requests, ${records} records stored and read back`);
-  console.log(byStatus.join(", "));
-  const subscriptions = await fuzzSockets({ ...cluster, cases: sockets });
-  console.log(
-    `${subscriptions.valid} valid and ${subscriptions.invalid} invalid subscriptions, ${subscriptions.records} records delivered`,
-  );
-  console.log(`${Math.round((Date.now() - begun) / 1_000)} s`);
 }

@@ -7,6 +7,7 @@
 import WebSocket from "ws";
 import { isErrorName } from "../../src/model/errors.ts";
 import { judgeBatch } from "./batch-rules.ts";
+import { Corpus, type KeptSocketCase, keptSocketCase, replayedSocketCase } from "./corpus.ts";
 import { type ModelRecord, ModelTopic } from "./model.ts";
 import { checkRecord } from "./oracle-partition.ts";
 import { Random } from "./random.ts";
@@ -23,6 +24,8 @@ export interface SocketFuzzOptions {
   readonly seed: number;
   readonly token?: string;
   readonly lanes?: number;
+  /** Keep one of each new kind in the corpus. */
+  readonly keep?: boolean;
 }
 
 export interface SocketFuzzSummary {
@@ -38,17 +41,28 @@ export async function fuzzSockets(options: SocketFuzzOptions): Promise<SocketFuz
   const name = `fuzz-sockets-${process.pid}-${Date.now()}`;
   const topic = await filledTopic(options, name, new Random(seed, 1_000));
   try {
+    const corpus = new Corpus<KeptSocketCase>("sockets");
+    const replaying = { name, topic, random: new Random(seed, 1_999), summary };
+    for (const kept of corpus) {
+      const kind = await runCase(options, replaying, kept.form, replayedSocketCase(kept));
+      if (kind !== undefined) corpus.knows(kind);
+    }
     const run = async (lane: number) => {
       const random = new Random(seed, 2_000 + lane);
       for (let number = 0; number < cases / lanes; number++) {
-        await runCase(options, { name, topic, random, summary }).catch((error) => {
+        const form = random.chance(0.25) ? "events" : "socket";
+        const socketCase = form === "events" ? nextEventCase(random, topic) : nextSocketCase(random, topic);
+        const ran = runCase(options, { name, topic, random, summary }, form, socketCase);
+        const kind = await ran.catch((error) => {
           throw new Error(`seed ${seed}, socket lane ${lane}, case ${number}: ${error.message}`, {
             cause: error,
           });
         });
+        if (kind !== undefined) corpus.offer(kind, keptSocketCase(socketCase, form));
       }
     };
     await Promise.all(Array.from({ length: lanes }, (_, lane) => run(lane)));
+    if (options.keep) corpus.save();
     return summary;
   } finally {
     await call(options, "DELETE", `/v1/topics/${name}`);
@@ -62,11 +76,15 @@ interface Lane {
   readonly summary: SocketFuzzSummary;
 }
 
-async function runCase(options: SocketFuzzOptions, { name, topic, random, summary }: Lane): Promise<void> {
-  const form = random.chance(0.25) ? "events" : "socket";
-  const socketCase = form === "events" ? nextEventCase(random, topic) : nextSocketCase(random, topic);
+/** What kind of case it was. */
+async function runCase(
+  options: SocketFuzzOptions,
+  { name, topic, summary }: Lane,
+  form: "events" | "socket",
+  socketCase: SocketCase,
+): Promise<string | undefined> {
   const verdict = judgeSocket(socketCase, topic, form);
-  if (verdict.kind === "skip") return;
+  if (verdict.kind === "skip") return undefined;
   const query = socketCase.query.map(([key, value]) => `${key}=${encodeURIComponent(value)}`).join("&");
   const path = `/v1/topics/${name}/subscribe${query === "" ? "" : `?${query}`}`;
   const received = new Received(topic, verdict.kind === "valid" ? verdict.expected : undefined);
@@ -79,6 +97,9 @@ async function runCase(options: SocketFuzzOptions, { name, topic, random, summar
     else check(outcome === "done", "was refused");
     summary[verdict.kind]++;
     summary.records += received.count;
+    const names = socketCase.query.map(([key]) => key).sort();
+    const why = verdict.kind === "valid" ? `${names} ${socketCase.subprotocols}` : verdict.why;
+    return `${form}: ${verdict.kind}, ${why.replaceAll(/\d+/g, "n")}`;
   } catch (error) {
     const shown = { ...socketCase, messages: socketCase.messages.map(String), path, verdict };
     const text = JSON.stringify(shown, (_key, value) => (value instanceof Map ? [...value] : value));

@@ -83,11 +83,12 @@ abstract class SimulatedGroup implements GroupCalls {
 
   /** Whoever lives gets every partition, each one owner, and what was committed is there. */
   async #peace(): Promise<void> {
-    if (this.alive.length === 0) this.clients.push(this.newClient());
     for (const client of this.alive) client.pausedUntilMs = 0;
     this.endTwins();
     let settled = 0;
     for (let steps = 0; steps < PEACE_STEPS; steps++) {
+      // The last one may have been fenced by one that died then.
+      if (this.alive.length === 0) this.clients.push(this.newClient());
       for (const client of this.alive) client.step();
       await this.workload.platform.scheduler.wait(PEACE_STEP_MS);
       if (this.#reportFailure()) return;

@@ -1,5 +1,6 @@
 /** A Durable Object as the platform keeps it: its storage, its sockets, its alarm, and the instance that lives now. */
 
+import { isFailure } from "../../src/model/errors.ts";
 import type { Connection } from "./connection.ts";
 import { type Alarm, DurableStorage, NO_ALARM } from "./durable-storage.ts";
 import { NETWORK_MS_MAX } from "./faults.ts";
@@ -85,6 +86,9 @@ export class ObjectHost {
     instance.invoke(method, args).then(
       (value) => {
         const copy = copyOf(method, value);
+        this.platform.note(
+          () => `${this.name} answers ${method}: ${isFailure(value) ? value.error : "done"}`,
+        );
         leave(() => answer(copy));
       },
       (error) => {

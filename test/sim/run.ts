@@ -75,7 +75,10 @@ class Simulation {
     this.#begin();
     while (scheduler.eventsRun < this.#events && !this.#isViolated) {
       this.#platform.mischief();
-      if (!(await scheduler.step())) throw new Error("nothing is left to do");
+      if (!(await scheduler.step())) {
+        this.#platform.violated("nothing is left to do");
+        return;
+      }
     }
     await this.#rest();
   }
