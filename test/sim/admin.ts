@@ -2,6 +2,7 @@
 
 import type { Failure } from "../../src/model/errors.ts";
 import { isFailure } from "../../src/model/errors.ts";
+import type { Topic } from "../../src/model/topic.ts";
 import { isFault } from "./object-host.ts";
 import { Lane } from "./producer.ts";
 import { follow, watchEnds } from "./reader.ts";
@@ -20,6 +21,7 @@ export async function topicLives(workload: Workload, name: string): Promise<void
     const endsAtMs = workload.platform.scheduler.nowMs + lastsMs;
     while (!workload.isDraining && workload.platform.scheduler.nowMs < endsAtMs) {
       await workload.pause(500);
+      if (workload.isDraining) return;
       if (random.chance(0.1)) await alter(workload, live);
       if (random.chance(0.1)) await trim(workload, live);
     }
@@ -36,7 +38,7 @@ export async function makeRoom(workload: Workload): Promise<void> {
       workload.controller.alterTopicConfigs(live.topic.name, configs),
     );
     if (isFailure(answer)) refused(workload, "altering", live, answer);
-    else live.topic = answer;
+    else learn(live, answer);
   }
 }
 
@@ -66,9 +68,14 @@ async function alter(workload: Workload, live: LiveTopic): Promise<void> {
     workload.controller.alterTopicConfigs(live.topic.name, { [config]: value }),
   );
   workload.platform.count("configs changed");
-  if (!isFailure(answer)) live.topic = answer;
+  if (!isFailure(answer)) learn(live, answer);
   // Kafka's rule that a local copy is not kept longer than the log.
   else if (answer.error !== "INVALID_CONFIG") refused(workload, "altering", live, answer);
+}
+
+/** Answers overtake one another. */
+function learn(live: LiveTopic, topic: Topic): void {
+  if (topic.version > live.topic.version) live.topic = topic;
 }
 
 async function trim(workload: Workload, live: LiveTopic): Promise<void> {
