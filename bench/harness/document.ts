@@ -26,7 +26,16 @@ export async function writeDocument(path: string, results: Results): Promise<voi
     sections.set(question.name, sectionOf(question, answer, where));
   }
   const body = [...sections].map(([name, text]) => `${marker(name)}\n${text}`);
-  await writeFile(path, `${[PREAMBLE, ...body].join("\n\n")}\n`);
+  await writeFile(path, `${[PREAMBLE, ...targetsIn(sections), ...body].join("\n\n")}\n`);
+}
+
+/** The targets of all sections once more, together. */
+function targetsIn(sections: ReadonlyMap<string, string>): string[] {
+  const rows = [...sections.values()].flatMap(
+    (section) => /^\*\*Targets\*\*\n\n.*\n.*\n((?:\|.*\n?)+)/m.exec(section)?.[1]?.trim().split("\n") ?? [],
+  );
+  const head = ["| target | wanted | measured | reached | note |", "| --- | --- | --- | --- | --- |"];
+  return rows.length === 0 ? [] : ["## Targets", [...head, ...rows].join("\n")];
 }
 
 function sectionOf({ title }: Question, { tables, notes = [], targets = [] }: Answer, where: string): string {

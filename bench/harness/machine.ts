@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { arch, cpus, platform, release, totalmem } from "node:os";
+import { arch, cpus, loadavg, platform, release, totalmem } from "node:os";
 
 export interface Machine {
   readonly cpu: string;
@@ -10,7 +10,11 @@ export interface Machine {
   readonly node: string;
   readonly workerd: string;
   readonly miniflare: string;
+  /** Of the minute before: what else was going on. */
+  readonly loadAverage: number;
 }
+
+const BUSY = " (a busy machine: only ratios and counts mean something)";
 
 export function thisMachine(): Machine {
   return {
@@ -21,12 +25,13 @@ export function thisMachine(): Machine {
     node: process.versions.node,
     workerd: versionOf("workerd"),
     miniflare: versionOf("miniflare"),
+    loadAverage: loadavg()[0] ?? 0,
   };
 }
 
 export function machineText(machine: Machine): string {
-  const { cpu, cores, memoryGiB, system, node, workerd, miniflare } = machine;
-  return `${cpu}, ${cores} cores, ${memoryGiB} GiB, ${system}; Node ${node}, workerd ${workerd}, miniflare ${miniflare}`;
+  const { cpu, cores, memoryGiB, system, node, workerd, miniflare, loadAverage } = machine;
+  return `${cpu}, ${cores} cores, ${memoryGiB} GiB, ${system}; Node ${node}, workerd ${workerd}, miniflare ${miniflare}; load average ${loadAverage.toFixed(1)} at the start${loadAverage > cores / 2 ? BUSY : ""}`;
 }
 
 function cpuModel(): string {
