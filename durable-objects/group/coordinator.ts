@@ -132,7 +132,7 @@ export class Coordinator implements GroupRpc {
       change: (change) => this.#change(change),
       commit: (request) => this.commitOffsets(request),
       committed: (assignment) => this.#offsets.fetch(topicPartitionsOf(assignment)),
-      lookForTopics: () => this.#lookForTopics(),
+      lookForTopics: (isAsked) => this.#lookForTopics(isAsked),
     });
     this.sockets.restore();
     if (this.#store.exists) storage.transactionSync(() => this.#restore());
@@ -227,26 +227,31 @@ export class Coordinator implements GroupRpc {
       if (!isFailure(answer)) done?.(answer);
       return answer;
     };
-    return this.#carryOut(() => {
-      const group = this.#group;
-      // Of these, Kafka says GROUP_ID_NOT_FOUND, which ends a client; a member that has been forgotten joins again.
-      if (!isJoining && group?.type !== "consumer") return this.#noGroup("UNKNOWN_MEMBER_ID");
-      if (group?.type === "classic" && !group.isEmpty) {
-        return this.#planUpgrade(group, request, native, beat);
-      }
-      const consumers = group?.type === "consumer" ? group : ConsumerGroup.create(this.#context);
-      const needs =
-        request.memberEpoch < JOIN_EPOCH ? undefined : consumers.membership.subscriptionsWith(request);
-      if (isFailure(needs)) return needs;
-      return {
-        needs,
-        run: (topics) => {
-          // An empty one may still expect members that it has given an id.
-          if (this.#group?.type === "classic") this.#group.dissolve();
-          return beat(consumers, topics);
-        },
-      };
-    }, isJoining);
+    return this.#carryOut(
+      () => {
+        const group = this.#group;
+        // Of these, Kafka says GROUP_ID_NOT_FOUND, which ends a client; a member that has been forgotten joins again.
+        if (!isJoining && group?.type !== "consumer") return this.#noGroup("UNKNOWN_MEMBER_ID");
+        if (group?.type === "classic" && !group.isEmpty) {
+          return this.#planUpgrade(group, request, native, beat);
+        }
+        const consumers = group?.type === "consumer" ? group : ConsumerGroup.create(this.#context);
+        const needs =
+          request.memberEpoch < JOIN_EPOCH ? undefined : consumers.membership.subscriptionsWith(request);
+        if (isFailure(needs)) return needs;
+        return {
+          needs,
+          run: (topics) => {
+            // An empty one may still expect members that it has given an id.
+            if (this.#group?.type === "classic") this.#group.dissolve();
+            return beat(consumers, topics);
+          },
+        };
+        // Such a member is told at once which of its topics there are.
+      },
+      isJoining,
+      isJoining && native !== null,
+    );
   }
 
   /** The first member of KIP-848 in a group of the classic protocol takes the whole group along. */
@@ -284,10 +289,11 @@ export class Coordinator implements GroupRpc {
   }
 
   /** For members that ask for nothing: what has become of their topics. */
-  async #lookForTopics(): Promise<void> {
+  async #lookForTopics(isAsked: boolean): Promise<void> {
     const needs =
       this.#group?.type === "consumer" ? this.#group.membership.subscriptionsWith(NOTHING_NEW) : undefined;
-    if (needs === undefined || isFailure(needs) || this.#topics.peek(needs) !== undefined) return;
+    if (needs === undefined || isFailure(needs)) return;
+    if (!isAsked && this.#topics.peek(needs) !== undefined) return;
     try {
       await this.#topics.refresh(needs);
       this.#change(() => undefined);
@@ -300,8 +306,13 @@ export class Coordinator implements GroupRpc {
    * Plans, waits for what the plan needs, and plans anew: meanwhile everything may have become different. From the last plan
    * to the change everything happens in one turn.
    */
-  async #carryOut<T>(plan: () => Plan<T> | Failure, opens: boolean): Promise<T | Failure> {
+  async #carryOut<T>(
+    plan: () => Plan<T> | Failure,
+    opens: boolean,
+    looksAgain = false,
+  ): Promise<T | Failure> {
     let isControllerDown = false;
+    let mustLook = looksAgain;
     for (;;) {
       const planned = plan();
       if ("error" in planned) return planned;
@@ -310,12 +321,14 @@ export class Coordinator implements GroupRpc {
         continue;
       }
       const { needs, run } = planned;
-      const topics = needs === undefined ? undefined : this.#topics.peek(needs, isControllerDown);
+      const isKnown = needs !== undefined && (!mustLook || isControllerDown);
+      const topics = isKnown ? this.#topics.peek(needs, isControllerDown) : undefined;
       if (needs === undefined || topics !== undefined || isControllerDown) {
         return this.#change(() => run(topics));
       }
       try {
         await this.#topics.refresh(needs);
+        mustLook = false;
       } catch (error) {
         console.warn("the Controller could not be asked for topics, what is known must do:", error);
         isControllerDown = true;
@@ -465,7 +478,7 @@ export class Coordinator implements GroupRpc {
         } else this.#group?.timeIsUp(timer);
       }
     });
-    if (looksAround) await this.#lookForTopics();
+    if (looksAround) await this.#lookForTopics(true);
     if (isClosing) await this.#close();
   }
 

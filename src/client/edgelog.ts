@@ -1,3 +1,6 @@
+import { EdgelogError } from "../model/errors.ts";
+import { GroupSubscription } from "./consumer/group/group-subscription.ts";
+import type { GroupConsumeOptions, TopicPattern } from "./consumer/group/options.ts";
 import type { ConsumeOptions } from "./consumer/options.ts";
 import { Subscription } from "./consumer/subscription.ts";
 import { Groups } from "./groups/groups.ts";
@@ -64,16 +67,38 @@ export class Edgelog {
   }
 
   /**
+   * The records of topics as a member of a consumer group: its members share the partitions, and the group keeps how far it
+   * has come with each. Every record is processed at least once. Joins when the first record is asked for; leaving the loop
+   * leaves the group.
+   *
+   * Throws INVALID_CONFIG with the option that is wrong, INVALID_REQUEST where the platform has no WebSocket.
+   *
+   * @example
+   * for await (const record of client.consume("orders", { group: "billing" })) await bill(record.json());
+   */
+  consume(topics: string | readonly string[] | TopicPattern, options: GroupConsumeOptions): GroupSubscription;
+  /**
    * The records of a topic, from where you say and then as they come; of each partition in order, without gap or repeat,
    * over as many connections as it takes. Nothing is opened before the first record is asked for; leaving the loop closes it.
    *
    * Throws INVALID_CONFIG with the option that is wrong, INVALID_REQUEST where the platform has no WebSocket.
    */
-  consume(topic: string, options: ConsumeOptions = {}): Subscription {
-    return new Subscription(topic, options, {
+  consume(topic: string, options?: ConsumeOptions): Subscription;
+  consume(
+    topics: string | readonly string[] | TopicPattern,
+    options: ConsumeOptions | GroupConsumeOptions = {},
+  ): Subscription | GroupSubscription {
+    const wiring = {
       transport: this.#transport,
       topics: this.topics,
       WebSocket: this.#webSocket ?? platformWebSocket(),
-    });
+    };
+    if (isOfGroup(options)) return new GroupSubscription(topics, options, wiring);
+    if (typeof topics === "string") return new Subscription(topics, options, wiring);
+    throw new EdgelogError("INVALID_CONFIG", "several topics, or a pattern, are for consuming with a group");
   }
+}
+
+function isOfGroup(options: ConsumeOptions | GroupConsumeOptions): options is GroupConsumeOptions {
+  return options.group !== undefined;
 }

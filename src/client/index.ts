@@ -19,6 +19,13 @@ export type {
   SubscribeOptions,
 } from "../rpc/service.ts";
 export type { AbortSignalLike } from "./abort.ts";
+export type { GroupSubscription } from "./consumer/group/group-subscription.ts";
+export type {
+  GroupConsumeOptions,
+  OffsetToCommit,
+  TopicPartition,
+  TopicPattern,
+} from "./consumer/group/options.ts";
 export type { ConsumeFrom, ConsumeOptions } from "./consumer/options.ts";
 export type { Subscription } from "./consumer/subscription.ts";
 export { Edgelog, type EdgelogOptions } from "./edgelog.ts";

@@ -167,8 +167,8 @@ export interface JoinedMessage {
   readonly member_epoch: number;
   /** False: the member is new, and has nothing but what the assignments tell it from now on. */
   readonly resumed: boolean;
-  /** Of the topics that it named: those that do not exist (yet). */
-  readonly unknown_topics: readonly string[];
+  /** How many partitions each of the topics has that it named, as far as the coordinator knows; 0: there is no such topic. */
+  readonly topics: Readonly<Record<string, number>>;
   /** Send `ping` so often. */
   readonly ping_interval_ms: number;
   /** Without a socket the member is a member for so long. */
@@ -266,12 +266,13 @@ export function parseCoordinatorMessage(text: string): CoordinatorMessage | unde
 
 function isJoined(message: object): message is JoinedMessage {
   if (!isFields(message) || message.type !== "joined") return false;
-  const { member_id, member_epoch, resumed, unknown_topics, ping_interval_ms, grace_ms } = message;
+  const { member_id, member_epoch, resumed, topics, ping_interval_ms, grace_ms } = message;
   return (
     isText(member_id) &&
     isEpoch(member_epoch) &&
     typeof resumed === "boolean" &&
-    isListOf(unknown_topics, isText) &&
+    isFields(topics) &&
+    Object.values(topics).every(isOffset) &&
     [ping_interval_ms, grace_ms].every(isOffset)
   );
 }

@@ -1,7 +1,7 @@
 /** The SDK in a real Chromium: Debian's `chromium`, or the one that CHROMIUM_PATH names. */
 
 import { existsSync } from "node:fs";
-import { type Browser, chromium } from "playwright-core";
+import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { servePage } from "../../examples/browser/serve.ts";
 import type { Edgelog, EdgelogOptions } from "../../src/client/index.ts";
@@ -17,6 +17,7 @@ const TOKEN = "a-token-for-browsers-0123456789ab";
 
 /** In the page. */
 declare function makeClient(options: EdgelogOptions): Edgelog;
+declare function tell(value: string): void;
 const MAKE_CLIENT = `
   import { Edgelog } from "./edgelog.js";
   globalThis.makeClient = (options) => new Edgelog(options);`;
@@ -47,14 +48,20 @@ describe.skipIf(isMissing)("in Chromium", () => {
     site?.server.close();
   });
 
-  /** Runs it in a page that has `makeClient`. */
-  async function inPage<R>(run: (where: Where) => Promise<R>, where: Where): Promise<R> {
+  /** A page that has `makeClient`. */
+  async function openPage(): Promise<Page> {
     const page = await browser.newPage();
+    // A page that came from nowhere may not call this machine; a script shown as text is a page like any other.
+    await page.goto(`${site.url}edgelog.js`);
+    await page.addScriptTag({ type: "module", content: MAKE_CLIENT });
+    await page.waitForFunction(() => "makeClient" in globalThis);
+    return page;
+  }
+
+  /** Runs it in such a page. */
+  async function inPage<R>(run: (where: Where) => Promise<R>, where: Where): Promise<R> {
+    const page = await openPage();
     try {
-      // A page that came from nowhere may not call this machine; a script shown as text is a page like any other.
-      await page.goto(`${site.url}edgelog.js`);
-      await page.addScriptTag({ type: "module", content: MAKE_CLIENT });
-      await page.waitForFunction(() => "makeClient" in globalThis);
       return await page.evaluate(run, where);
     } finally {
       await page.close();
@@ -141,6 +148,84 @@ describe.skipIf(isMissing)("in Chromium", () => {
       { url: guarded.url, topic },
     );
     expect(code).toBe("SASL_AUTHENTICATION_FAILED");
+  });
+
+  test("a tab is a full member of a group, beside one in Node, and its successor goes on where it was", async () => {
+    const topic = await guarded.newTopic(4);
+    const client = guarded.client();
+    const producer = client.producer({ topic });
+    const produce = (from: number, to: number) =>
+      producer.send(
+        Array.from({ length: to - from }, (_, i) => ({ value: `${from + i}`, partition: (from + i) % 4 })),
+      );
+    await produce(0, 40);
+    const page = await openPage();
+    const values: string[] = [];
+    const owned = new Set<number>();
+    let changed = () => {};
+    const until = async (done: () => boolean) => {
+      while (!done()) {
+        await new Promise<void>((resolve) => {
+          changed = resolve;
+        });
+      }
+    };
+    await page.exposeFunction("tell", (value: string) => {
+      values.push(value);
+      changed();
+    });
+    await page.evaluate(
+      ({ url, topic }) => {
+        const tab = makeClient({ url, token: "a-token-for-browsers-0123456789ab" }).consume(topic, {
+          group: "a page and Node",
+          from: "earliest",
+          autoCommitIntervalMs: 50,
+        });
+        void (async () => {
+          for await (const record of tab) tell(`${record.text()}`);
+        })();
+      },
+      { url: guarded.url, topic },
+    );
+    await until(() => values.length === 40);
+    const records = client.consume(topic, {
+      group: "a page and Node",
+      from: "earliest",
+      onAssigned: (partitions) => {
+        for (const { partition } of partitions) owned.add(partition);
+        changed();
+      },
+    });
+    const ofNode: string[] = [];
+    const loop = (async () => {
+      for await (const record of records) {
+        ofNode.push(record.text() ?? "");
+        changed();
+      }
+    })();
+    await until(() => owned.size === 2);
+    await produce(40, 80);
+    await until(() => values.length + ofNode.length === 80);
+    expect([values.length, ofNode.length]).toEqual([60, 20]);
+    const group = await client.groups.describe("a page and Node");
+    expect(group.members.map(({ assignment }) => assignment[0]?.partitions)).toEqual(
+      expect.arrayContaining([
+        [0, 1],
+        [2, 3],
+      ]),
+    );
+    // Everything that the tab has processed is committed: nothing comes again when it is gone.
+    while ((await client.groups.describe("a page and Node")).lagRecords > 0);
+    await page.close();
+    await until(() => owned.size === 4);
+    await produce(80, 120);
+    await until(() => ofNode.length === 60);
+    expect([...values, ...ofNode].map(Number).sort((a, b) => a - b)).toEqual(
+      Array.from({ length: 120 }, (_, i) => i),
+    );
+    await records.close();
+    await loop;
+    await producer.close();
   });
 
   test("the example page shows records as they come, and sends what is typed", async () => {

@@ -328,9 +328,9 @@ test("a topic that is not there, or no more, ends the loop with its error", asyn
   await produceOneByOne(topic, ["a"]);
   const records = client.consume(topic, { from: "earliest" });
   await records.next();
-  const next = records.next();
+  const refused = expect(records.next()).rejects.toMatchObject({ code: "UNKNOWN_TOPIC_OR_PARTITION" });
   await client.topics.delete(topic);
-  await expect(next).rejects.toMatchObject({ code: "UNKNOWN_TOPIC_OR_PARTITION" });
+  await refused;
 });
 
 test("an offset that is no longer kept is an error, unless offsetReset says where to go on", async () => {
@@ -375,8 +375,6 @@ test("options that cannot be are refused by name", () => {
   expect(() => client.consume("t", { partitions: [0, 0] })).toThrow("partitions");
   expect(() => client.consume("t", { from: -1 })).toThrow("from");
   expect(() => client.consume("not a topic")).toThrow("characters");
-  // @ts-expect-error groups come later
-  expect(() => client.consume("t", { group: "g" })).toThrow("group");
 });
 
 test("a consumer whose topic is deleted does not go on with another of the same name", async () => {

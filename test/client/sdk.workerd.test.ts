@@ -1,7 +1,7 @@
 /** The SDK inside a Worker that reaches the cluster by a service binding. */
 
 import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
-import { exports } from "cloudflare:workers";
+import { env, exports } from "cloudflare:workers";
 import { expect, test } from "vitest";
 import { Edgelog, webSocketOver } from "../../src/client/index.ts";
 import { unwrap } from "../../src/model/errors.ts";
@@ -36,6 +36,35 @@ test("a Worker's subscription gets records as they are produced, over one connec
     expect((await records.next()).value?.text()).toBe(value);
   }
   await records.close();
+  await producer.close();
+});
+
+test("a Worker is a member of a group, while the group's coordinator comes and goes", async () => {
+  const sdk = client();
+  await sdk.topics.create("shared-in-workers", { partitions: 2 });
+  const producer = sdk.producer({ topic: "shared-in-workers", lingerMs: 0 });
+  const consume = () =>
+    sdk.consume("shared-in-workers", { group: "workers", from: "earliest", autoCommitIntervalMs: 20 });
+  const first = consume();
+  await producer.send({ value: "a", partition: 0 });
+  expect((await first.next()).value?.text()).toBe("a");
+  const coordinator = env.GROUP.get(env.GROUP.idFromName("workers"));
+  await evictDurableObject(coordinator);
+  await first.commit();
+  const second = consume();
+  const next = second.next();
+  await evictDurableObject(coordinator);
+  await producer.send({ value: "b", partition: 1 });
+  expect((await next).value).toMatchObject({ partition: 1, offset: 0 });
+  expect([first, second].map((member) => member.assignment().map(({ partition }) => partition))).toEqual([
+    [0],
+    [1],
+  ]);
+  await Promise.all([first.close(), second.close()]);
+  expect(await sdk.groups.offsets("workers")).toMatchObject([
+    { partition: 0, offset: 1 },
+    { partition: 1, offset: 0 },
+  ]);
   await producer.close();
 });
 

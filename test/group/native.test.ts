@@ -124,7 +124,7 @@ describe("a member with a socket", () => {
         member_id: expect.stringMatching(/^id\d+_+$/),
         member_epoch: 1,
         resumed: false,
-        unknown_topics: ["absent"],
+        topics: { [TOPIC]: 3, absent: 0 },
         ping_interval_ms: 30_000,
         grace_ms: 10_000,
       },
@@ -414,7 +414,6 @@ describe("a coordinator of members with sockets", () => {
     const member = await Member.join(world);
     member.assignments();
     world.setTopic(TOPIC, 3, topicId);
-    await world.advance(5_000);
     await member.send({ type: "refresh" });
     expect(member.news()).toEqual([[1, 2], []]);
     world.setTopic(TOPIC, 4, topicId);

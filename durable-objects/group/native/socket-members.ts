@@ -70,8 +70,8 @@ export interface SocketMembersContext {
   change<T>(change: () => T): T;
   commit(request: CommitOffsetsRequest): Promise<CommittedPartition[] | Failure>;
   committed(assignment: Assignment): CommittedOffset[];
-  /** Asks whether topics have come, gone or grown, if that has not been asked just now. */
-  lookForTopics(): Promise<void>;
+  /** Asks whether topics have come, gone or grown; `isAsked`: however short ago that has been asked. */
+  lookForTopics(isAsked: boolean): Promise<void>;
 }
 
 export class SocketMembers {
@@ -134,7 +134,7 @@ export class SocketMembers {
     else if (message.type === "revoked") this.#revoked(connection.memberId, message.member_epoch);
     else if (message.type === "commit") await this.#commit(connection, message);
     else if (message.type === "leave") await this.#leave(connection);
-    await this.#context.lookForTopics();
+    await this.#context.lookForTopics(!isFailure(message) && message.type === "refresh");
   }
 
   /** It is closed, or broken: its member may come back for a while. */
@@ -363,7 +363,12 @@ export class SocketMembers {
         member_id: member.memberId,
         member_epoch: member.epoch,
         resumed: connection.resumes,
-        unknown_topics: connection.topics.filter((name) => !Object.hasOwn(topics, name)),
+        topics: Object.fromEntries(
+          connection.topics.map((name) => [
+            name,
+            (Object.hasOwn(topics, name) ? topics[name] : undefined)?.partitions ?? 0,
+          ]),
+        ),
         ping_interval_ms: GROUP_SOCKET_PING_MS,
         grace_ms: settings.socketGraceMs,
       });

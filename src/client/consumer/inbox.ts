@@ -7,16 +7,23 @@ export interface Arrival {
 }
 
 /** Frames that have come and that the application has not taken yet, oldest first. What credit allows bounds it. */
-export class Inbox {
-  readonly #arrivals: Arrival[] = [];
+export class Inbox<A extends Arrival = Arrival> {
+  #arrivals: A[] = [];
   #wake: (() => void) | undefined;
   #isEnded = false;
   #failed: { readonly error: unknown } | undefined;
 
-  put(arrival: Arrival): void {
+  put(arrival: A): void {
     if (this.#isEnded || this.#failed !== undefined) return;
     this.#arrivals.push(arrival);
     this.#wake?.();
+  }
+
+  /** Takes out those that are not wanted any more. */
+  withdraw(isUnwanted: (arrival: A) => boolean): A[] {
+    const withdrawn = this.#arrivals.filter(isUnwanted);
+    if (withdrawn.length > 0) this.#arrivals = this.#arrivals.filter((arrival) => !isUnwanted(arrival));
+    return withdrawn;
   }
 
   /** Nothing more is given out. */
@@ -38,12 +45,12 @@ export class Inbox {
   }
 
   /** The next one, as soon as there is one; undefined at the end. */
-  async take(): Promise<Arrival | undefined> {
+  async take(): Promise<A | undefined> {
     for (;;) {
-      if (this.#isEnded) return undefined;
-      const arrival = this.#arrivals.shift();
+      const arrival = this.#isEnded ? undefined : this.#arrivals.shift();
       if (arrival !== undefined) return arrival;
       if (this.#failed !== undefined) throw this.#failed.error;
+      if (this.#isEnded) return undefined;
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });

@@ -6,13 +6,30 @@ import { type AbortSignalLike, onAbort } from "../abort.ts";
 import type { WebSocketConstructor } from "../platform.ts";
 import { backoffMs, isRetriable, pause } from "../retry.ts";
 import type { Topics } from "../topics.ts";
-import { path, property, type Transport } from "../transport.ts";
+import { path, type Transport } from "../transport.ts";
 import type { ConsumeSettings } from "./options.ts";
 import { Session, type SessionEnd } from "./session.ts";
+import { webSocketTicket } from "./ticket.ts";
+
+/** What a link does as it is told. */
+export type LinkSettings = Pick<
+  ConsumeSettings,
+  | "topic"
+  | "offsetReset"
+  | "creditBytes"
+  | "reconnectBackoffMs"
+  | "reconnectBackoffMaxMs"
+  | "connectTimeoutMs"
+  | "pingIntervalMs"
+  | "onDisconnect"
+> & {
+  /** The topic must have this id. */
+  readonly topicId?: string;
+};
 
 /** What a subscription's links share. */
 export interface Wiring {
-  readonly settings: ConsumeSettings;
+  readonly settings: LinkSettings;
   readonly transport: Transport;
   readonly topics: Topics;
   readonly WebSocket: WebSocketConstructor;
@@ -35,7 +52,12 @@ export class Link {
   /** Where the next frame of each partition has to begin. */
   readonly #positions: Map<number, number>;
   readonly #isDirect: boolean;
+  /** Given up, while frames of theirs may still be on their way. */
+  readonly #leaving = new Set<number>();
+  /** To be subscribed to when they have left. */
+  readonly #returning = new Map<number, number>();
   #session: Session | undefined;
+  #isOpen = false;
   /** Came, and was not consumed yet. */
   #unconsumedBytes = 0;
   /** Was consumed, and is not credited yet. */
@@ -80,6 +102,40 @@ export class Link {
     }
   }
 
+  /** How many partitions it has. */
+  get size(): number {
+    return this.#positions.size + this.#returning.size;
+  }
+
+  /** One more partition, of a link through a Worker. */
+  add(partition: number, offset: number): void {
+    if (this.#leaving.has(partition)) this.#returning.set(partition, offset);
+    else {
+      this.#positions.set(partition, offset);
+      this.#subscribe([[partition, offset]]);
+    }
+  }
+
+  /** One less. */
+  remove(partition: number): void {
+    this.#returning.delete(partition);
+    if (!this.#positions.delete(partition) || !this.#isOpen) return;
+    this.#leaving.add(partition);
+    this.#session?.send(encodeClientMessage({ type: "unsubscribe", partitions: [partition] }));
+  }
+
+  #subscribe(positions: Iterable<readonly [partition: number, offset: number]>, creditBytes?: number): void {
+    const partitions = [...positions].map(([partition, offset]) => ({ partition, offset }));
+    if (partitions.length === 0) return;
+    this.#session?.send(
+      encodeClientMessage({
+        type: "subscribe",
+        partitions,
+        ...(creditBytes !== undefined && { credit_bytes: creditBytes }),
+      }),
+    );
+  }
+
   /** The application has taken a frame whose batches have so many bytes. */
   consumed(bytes: number): void {
     this.#unconsumedBytes -= bytes;
@@ -111,8 +167,8 @@ export class Link {
 
   async #connect(): Promise<SessionEnd> {
     const { settings, transport, WebSocket, over } = this.#wiring;
-    const { topic, connectTimeoutMs, pingIntervalMs } = settings;
-    const ticket = await this.#ticket();
+    const { topic, topicId, connectTimeoutMs, pingIntervalMs } = settings;
+    const ticket = await webSocketTicket(transport, over);
     const creditBytes = settings.creditBytes - this.#unconsumedBytes;
     const [partition, offset] = this.#isDirect ? this.#firstPosition() : [];
     this.#uncreditedBytes = 0;
@@ -122,12 +178,18 @@ export class Link {
     const session = new Session({
       url: transport.webSocketUrl({
         path: path`/v1/topics/${topic}/subscribe`,
-        query: { partition, offset, credit_bytes: this.#isDirect ? creditBytes : 0, ticket },
+        query: {
+          partition,
+          offset,
+          credit_bytes: this.#isDirect ? creditBytes : 0,
+          topic_id: topicId,
+          ticket,
+        },
       }),
       WebSocket,
       connectTimeoutMs,
       pingIntervalMs,
-      onOpen: (opened) => this.#opened(opened, creditBytes),
+      onOpen: () => this.#opened(creditBytes),
       onFrame: (frame) => this.#received(frame),
       onMessage: (message) => this.#told(message),
     });
@@ -140,29 +202,25 @@ export class Link {
     } finally {
       end();
       this.#session = undefined;
+      this.#isOpen = false;
+      this.#left(this.#leaving);
     }
   }
 
-  /** Browsers cannot set headers on a WebSocket; a ticket in the URL stands for the token, once. */
-  async #ticket(): Promise<string | undefined> {
-    const { transport, over } = this.#wiring;
-    if (transport.options.token === undefined) return undefined;
-    const answer = await transport.call({ method: "POST", path: "/v1/tickets", signal: over });
-    const ticket = property(answer, "ticket");
-    if (typeof ticket === "string") return ticket;
-    throw new EdgelogError("NETWORK_EXCEPTION", "the answer of POST /v1/tickets has no ticket");
-  }
-
-  #opened(session: Session, creditBytes: number): void {
+  #opened(creditBytes: number): void {
     this.#wiring.handshakes.hasOpened = true;
-    if (this.#isDirect) return;
-    const partitions = [...this.#positions].map(([partition, offset]) => ({ partition, offset }));
-    session.send(encodeClientMessage({ type: "subscribe", partitions, credit_bytes: creditBytes }));
+    this.#isOpen = true;
+    if (!this.#isDirect) this.#subscribe(this.#positions, creditBytes);
   }
 
   #received(frame: DataFrame): void {
     const { partition, from, next, batches } = frame;
     const position = this.#positions.get(partition);
+    if (this.#leaving.has(partition)) {
+      this.#unconsumedBytes += batches.length;
+      this.consumed(batches.length);
+      return;
+    }
     if (position === undefined) {
       throw new EdgelogError(
         "NETWORK_EXCEPTION",
@@ -181,7 +239,17 @@ export class Link {
     this.#arrived(this, frame);
   }
 
+  #left(partitions: Iterable<number>): void {
+    for (const partition of [...partitions]) {
+      if (!this.#leaving.delete(partition)) continue;
+      const offset = this.#returning.get(partition);
+      this.#returning.delete(partition);
+      if (offset !== undefined) this.add(partition, offset);
+    }
+  }
+
   #told(message: ServerMessage): void {
+    if (message.type === "unsubscribed") this.#left(message.partitions);
     if (message.type === "caught_up") this.#hasProgressed = true;
     if (message.type === "credit_due") {
       this.#isCreditDue = true;
@@ -200,7 +268,11 @@ export class Link {
     if (opened && reason.code === "NETWORK_EXCEPTION") return;
     // A browser does not say why a handshake failed: HTTP does.
     const { settings, topics, over } = this.#wiring;
-    await topics.describe(settings.topic, { signal: over });
+    const { id } = await topics.describe(settings.topic, { signal: over });
+    if (settings.topicId !== undefined && settings.topicId !== id) {
+      const message = `topic ${settings.topic} has been made anew: it is not ${settings.topicId} any more`;
+      throw new EdgelogError("UNKNOWN_TOPIC_OR_PARTITION", message, { cause: reason });
+    }
     if (this.#wiring.handshakes.hasOpened || failures < HANDSHAKES_MAX) return;
     throw new EdgelogError(
       "BROKER_NOT_AVAILABLE",

@@ -59,8 +59,8 @@ export interface ConsumeOptions {
   readonly metadataMaxAgeMs?: number;
   /** Told whenever a connection was lost and is made again, with the reason: for logs and for the user's eye. */
   readonly onDisconnect?: (reason: EdgelogError) => void;
-  /** Consumer groups come with a later release; until then every subscription reads on its own. */
-  readonly group?: never;
+  /** With it, the subscription is a member of a consumer group: see {@link GroupConsumeOptions}. */
+  readonly group?: undefined;
 }
 
 export type ConsumeSettings = Required<
@@ -74,9 +74,6 @@ const CREDIT_BYTES_MIN = 65_536;
 export function consumeSettings(topic: string, options: ConsumeOptions): ConsumeSettings {
   const problem = topicNameProblem(topic);
   if (problem !== undefined) throw new EdgelogError("INVALID_TOPIC_EXCEPTION", problem);
-  if ("group" in options && options.group !== undefined) {
-    throw invalid("consumer groups come with a later release: leave group out");
-  }
   const { partitions, from = "latest", offsetReset = "none" } = options;
   if (partitions !== undefined) {
     if (

@@ -1,16 +1,15 @@
-/** One WebSocket, from its handshake to its end. */
+/** One connection of a subscription. */
 
-import { EdgelogError, type Failure, isErrorName, isFailure } from "../../model/errors.ts";
+import { EdgelogError, type Failure, isFailure } from "../../model/errors.ts";
 import { type DataFrame, decodeFrame } from "../../subscribe/frame.ts";
 import {
   BINARY_SUBPROTOCOL,
   CLOSE_RESUME,
-  PING,
   parseServerMessage,
   type ServerMessage,
 } from "../../subscribe/protocol.ts";
-import type { WebSocketConstructor, WebSocketLike } from "../platform.ts";
-import { property } from "../transport.ts";
+import type { WebSocketConstructor } from "../platform.ts";
+import { Connection, lost } from "./connection.ts";
 
 export interface SessionOptions {
   readonly url: string;
@@ -36,79 +35,40 @@ export class Session {
   /** Never rejects. */
   readonly ended: Promise<SessionEnd>;
   readonly #options: SessionOptions;
-  readonly #socket: WebSocketLike;
-  readonly #resolve: (end: SessionEnd) => void;
-  readonly #connectTimer: ReturnType<typeof setTimeout>;
-  #pingTimer: ReturnType<typeof setInterval> | undefined;
-  #opened = false;
-  #isEnded = false;
-  #heardMs = Date.now();
+  readonly #connection: Connection;
+  #isToResume = false;
 
   constructor(options: SessionOptions) {
     this.#options = options;
-    const { promise, resolve } = withResolvers<SessionEnd>();
-    this.ended = promise;
-    this.#resolve = resolve;
-    const socket = new options.WebSocket(options.url, [BINARY_SUBPROTOCOL]);
-    this.#socket = socket;
-    // Not in every platform's type, and in some the default is Blob, which can only be read out of turn.
-    Reflect.set(socket, "binaryType", "arraybuffer");
-    this.#connectTimer = setTimeout(
-      () => this.drop(lost(`the WebSocket did not open in ${options.connectTimeoutMs} ms`)),
-      options.connectTimeoutMs,
-    );
-    socket.addEventListener("open", () => this.#open());
-    socket.addEventListener("message", ({ data }) => this.#receive(data));
-    socket.addEventListener("close", ({ code, reason }) =>
-      this.#end(closeReason(code, reason), code === CLOSE_RESUME),
-    );
-    // A close that follows it says nothing more, and not every platform sends one.
-    socket.addEventListener("error", (event) => this.#end(lost(errorText(event))));
+    this.#connection = new Connection({
+      ...options,
+      subprotocol: BINARY_SUBPROTOCOL,
+      onOpen: () => options.onOpen(this),
+      onData: (data) => this.#receive(data),
+    });
+    this.ended = this.#connection.ended.then(({ opened, code, reason }) => ({
+      opened,
+      resume: this.#isToResume || code === CLOSE_RESUME,
+      reason,
+    }));
   }
 
   send(text: string): void {
-    if (!this.#isEnded && this.#opened) this.#socket.send(text);
+    this.#connection.send(text);
   }
 
   /** Closes the connection, which is of no more use for this reason. */
-  drop(reason: EdgelogError, resume = false): void {
-    this.#end(reason, resume);
-    try {
-      this.#socket.close(1000);
-    } catch {
-      // Some platforms refuse to close what is still opening; it is forgotten all the same.
-    }
-  }
-
-  #open(): void {
-    if (this.#isEnded) return;
-    this.#opened = true;
-    this.#heardMs = Date.now();
-    clearTimeout(this.#connectTimer);
-    this.#pingTimer = setInterval(() => this.#ping(), this.#options.pingIntervalMs);
-    this.#options.onOpen(this);
-  }
-
-  #ping(): void {
-    const silentMs = Date.now() - this.#heardMs;
-    const { pingIntervalMs } = this.#options;
-    if (silentMs >= 2 * pingIntervalMs)
-      this.drop(lost(`nothing was heard for ${silentMs} ms, not even a pong`));
-    else if (silentMs >= pingIntervalMs / 2) this.send(PING);
+  drop(reason: EdgelogError): void {
+    this.#connection.drop(reason);
   }
 
   #receive(data: unknown): void {
-    if (this.#isEnded) return;
-    this.#heardMs = Date.now();
-    try {
-      if (typeof data === "string") this.#receiveText(data);
-      else {
-        const frame = decodeFrame(bytesOf(data));
-        if (frame !== undefined) this.#options.onFrame(frame);
-      }
-    } catch (error) {
-      this.drop(error instanceof EdgelogError ? error : lost(String(error)));
+    if (typeof data === "string") {
+      this.#receiveText(data);
+      return;
     }
+    const frame = decodeFrame(bytesOf(data));
+    if (frame !== undefined) this.#options.onFrame(frame);
   }
 
   #receiveText(text: string): void {
@@ -117,27 +77,11 @@ export class Session {
     if (isFailure(message)) throw EdgelogError.from(message);
     // The server closes the socket after these; that can take seconds to arrive.
     if (message.type === "error") this.drop(new EdgelogError(message.error.code, message.error.message));
-    else if (message.type === "resume")
-      this.drop(lost(`the position ${message.offset} has moved to R2`), true);
-    else this.#options.onMessage(message);
+    else if (message.type === "resume") {
+      this.#isToResume = true;
+      this.drop(lost(`the position ${message.offset} has moved to R2`));
+    } else this.#options.onMessage(message);
   }
-
-  #end(reason: EdgelogError, resume = false): void {
-    if (this.#isEnded) return;
-    this.#isEnded = true;
-    clearTimeout(this.#connectTimer);
-    clearInterval(this.#pingTimer);
-    this.#resolve({ opened: this.#opened, resume, reason });
-  }
-}
-
-function closeReason(code: number, reason: string): EdgelogError {
-  if (isErrorName(reason)) return new EdgelogError(reason);
-  return lost(`the WebSocket was closed with code ${code}${reason === "" ? "" : ` (${reason})`}`);
-}
-
-function lost(message: string): EdgelogError {
-  return new EdgelogError("NETWORK_EXCEPTION", message);
 }
 
 function bytesOf(data: unknown): ArrayBuffer | Uint8Array {
@@ -145,18 +89,4 @@ function bytesOf(data: unknown): ArrayBuffer | Uint8Array {
   throw lost(
     `a binary message came as ${Object.prototype.toString.call(data)}; binaryType must be "arraybuffer"`,
   );
-}
-
-function errorText(event: object): string {
-  const message = property(event, "message") || property(property(event, "error"), "message");
-  return `the WebSocket failed${typeof message === "string" && message !== "" ? `: ${message}` : ""}`;
-}
-
-/** Promise.withResolvers is too young for Node 20. */
-function withResolvers<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
-  let resolve: (value: T) => void = () => {};
-  const promise = new Promise<T>((settle) => {
-    resolve = settle;
-  });
-  return { promise, resolve };
 }
