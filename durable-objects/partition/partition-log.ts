@@ -48,7 +48,7 @@ export class PartitionLog extends DurableObject<Env> implements PartitionRpc {
   readonly #leader: PartitionLeader;
   readonly #housekeeping: Housekeeping;
   readonly #subscribers: Subscribers;
-  /** The alarm as last set by this instance; undefined: not known, or in the past. */
+  /** The alarm as last set, if it has not gone off; undefined: not known. */
   #alarmAtMs: number | undefined;
   #alarmRun: Promise<void> | undefined;
   /** What has become due while a run is under way, which may be past it already. */
@@ -189,9 +189,10 @@ export class PartitionLog extends DurableObject<Env> implements PartitionRpc {
 
   /** A run that was due when the object died is due still. */
   async #restoreAlarm(): Promise<void> {
+    this.#alarmAtMs ??= (await this.ctx.storage.getAlarm()) ?? undefined;
     const nextMs = this.#housekeeping.nextDueMs();
-    if (nextMs === undefined || (await this.ctx.storage.getAlarm()) !== null) return;
-    if (this.#alarmAtMs === undefined) await this.ctx.storage.setAlarm(alarmTimeMs(nextMs));
+    if (nextMs === undefined || this.#alarmAtMs !== undefined) return;
+    await this.ctx.storage.setAlarm(alarmTimeMs(nextMs));
   }
 
   #wakeBy(storage: LogStorage, atMs: number): void {
@@ -202,7 +203,8 @@ export class PartitionLog extends DurableObject<Env> implements PartitionRpc {
     }
     const isSet = this.#alarmAtMs !== undefined && this.#alarmAtMs > CLOCK.now() && this.#alarmAtMs <= atMs;
     if (isSet) return;
-    this.#alarmAtMs = alarmTimeMs(atMs);
+    // One that is due and has not gone off yet must not be put off by what is due later.
+    this.#alarmAtMs = alarmTimeMs(Math.min(atMs, this.#alarmAtMs ?? atMs));
     storage.setAlarm(this.#alarmAtMs);
   }
 

@@ -1,11 +1,11 @@
-import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
 import { PartitionLog } from "../../durable-objects/partition/partition-log.ts";
 import { unwrap } from "../../src/model/errors.ts";
 import { RETENTION_CHECK_MS } from "../../src/model/limits.ts";
 import type { Topic } from "../../src/model/topic.ts";
-import { appended, batchOf, createTopic, leaderOf } from "./support.ts";
+import { appended, batchOf, controller, createTopic, leaderOf } from "./support.ts";
 
 const HOUR_MS = 3_600_000;
 
@@ -54,6 +54,35 @@ describe("the alarm of a partition", () => {
       expect(await alarmOf(topic)).toBeGreaterThan(Date.now() + 1_000 * HOUR_MS);
     },
   );
+
+  test("that is due is not put off by a first record, which is due later", async () => {
+    const topic = await createTopic();
+    await appended(topic, ["a"]);
+    await leaderOf(topic).deleteRecords({ topicVersion: 1, beforeOffset: -1 });
+    await runDurableObjectAlarm(leaderOf(topic));
+    const altered = unwrap(await controller().alterTopicConfigs(topic.name, { "file.delete.delay.ms": "0" }));
+    const alarmAtMs = await runInDurableObject(leaderOf(topic), async (_, state) => {
+      const leader = new PartitionLog(state, env);
+      // Housekeeping is due at once when the topic has changed.
+      await leader.configure(altered.version);
+      await leader.append({ topicVersion: altered.version, batch: batchOf(["b"]) });
+      return state.storage.getAlarm();
+    });
+    expect(alarmAtMs).toBeLessThan(Date.now() + 10_000);
+  });
+
+  test("is remembered by an object that wakes, and not put off by a first record", async () => {
+    const topic = await createTopic();
+    await appended(topic, ["a"]);
+    const leader = leaderOf(topic);
+    const dueMs = Date.now() + 60_000;
+    await leader.deleteRecords({ topicVersion: 1, beforeOffset: -1 });
+    await runDurableObjectAlarm(leader);
+    await runInDurableObject(leader, (_, { storage }) => storage.setAlarm(dueMs));
+    await evictDurableObject(leader);
+    await appended(topic, ["b"]);
+    expect(await alarmOf(topic)).toBe(dueMs);
+  });
 
   test("comes soon when something became due while housekeeping was past it", async () => {
     const topic = await createTopic({
