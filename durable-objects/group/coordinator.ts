@@ -27,6 +27,7 @@ import { CONSUMER_PROTOCOL_TYPE, subscribedTopics } from "./consumer-protocol.ts
 import { GroupOffsets, OFFSETS_TIMER } from "./group-offsets.ts";
 import { GroupStore } from "./group-store.ts";
 import type { MemberSockets } from "./native/member-sockets.ts";
+import { PollMembers } from "./native/poll-members.ts";
 import { SOCKETS_TIMER, SocketMembers } from "./native/socket-members.ts";
 import { Registration } from "./registration.ts";
 import { commitProblem, joinProblem, leaveProblem, syncProblem } from "./requests.ts";
@@ -36,6 +37,7 @@ import {
   type ConsumerGroupHeartbeatAnswer,
   type ConsumerGroupHeartbeatRequest,
   type DeletedPartition,
+  type DeliveredPoll,
   type FetchOffsetsRequest,
   type GroupDescription,
   type GroupRpc,
@@ -49,6 +51,8 @@ import {
   type NamedTopicPartitions,
   type OffsetsPage,
   type OffsetsPageRequest,
+  type PollAnswer,
+  type PollRequest,
   type SyncedGroup,
   type SyncGroupRequest,
 } from "./rpc.ts";
@@ -88,6 +92,7 @@ export class Coordinator implements GroupRpc {
   readonly timers: Timers;
   /** Members that hold a WebSocket. */
   readonly sockets: SocketMembers;
+  readonly #polls: PollMembers;
   readonly #around: CoordinatorSurroundings;
   readonly #store: GroupStore;
   readonly #offsets: GroupOffsets;
@@ -133,6 +138,12 @@ export class Coordinator implements GroupRpc {
       commit: (request) => this.commitOffsets(request),
       committed: (assignment) => this.#offsets.fetch(topicPartitionsOf(assignment)),
       lookForTopics: (isAsked) => this.#lookForTopics(isAsked),
+    });
+    this.#polls = new PollMembers({
+      newId: around.newId,
+      group: () => (this.#group?.type === "consumer" ? this.#group : undefined),
+      heartbeat: (request, native, done) => this.#consumerHeartbeat(request, native, done),
+      committed: (assignment) => this.#offsets.fetch(topicPartitionsOf(assignment)),
     });
     this.sockets.restore();
     if (this.#store.exists) storage.transactionSync(() => this.#restore());
@@ -210,6 +221,26 @@ export class Coordinator implements GroupRpc {
     request: ConsumerGroupHeartbeatRequest,
   ): Promise<ConsumerGroupHeartbeatAnswer | Failure> {
     return this.#consumerHeartbeat(request, null);
+  }
+
+  poll(request: PollRequest): Promise<PollAnswer | Failure> {
+    return this.#polls.poll(request);
+  }
+
+  async delivered(poll: DeliveredPoll): Promise<Failure | null> {
+    return this.#change(() => this.#polls.delivered(poll));
+  }
+
+  async removeMember(memberId: string): Promise<Failure | null> {
+    return this.#change(() => {
+      const member = this.#group?.type === "consumer" ? this.#group.membership.get(memberId) : undefined;
+      if (this.#group?.type === "consumer" && member !== undefined && member.classic === null) {
+        this.#group.membership.fence(member);
+        return null;
+      }
+      const left = this.#classicFace?.leave([{ memberId, instanceId: null }])[0];
+      return left?.error === null ? null : this.#noMember(memberId);
+    });
   }
 
   /** `native`: of a member that does not speak Kafka's protocol. `done`: in the turn in which it has been heard. */
@@ -522,6 +553,11 @@ export class Coordinator implements GroupRpc {
     const group = this.#group?.type === "classic" ? this.#group : ClassicGroup.create(this.#context);
     this.#group = group;
     return group;
+  }
+
+  #noMember(memberId: string): Failure {
+    const message = `group ${JSON.stringify(this.groupId)} has no member ${JSON.stringify(memberId)}`;
+    return failure("UNKNOWN_MEMBER_ID", message);
   }
 
   #noGroup(error: "UNKNOWN_MEMBER_ID" | "GROUP_ID_NOT_FOUND" | "ILLEGAL_GENERATION"): Failure {

@@ -18,6 +18,7 @@ import type {
   ConsumerGroupHeartbeatAnswer,
   ConsumerGroupHeartbeatRequest,
   DeletedPartition,
+  DeliveredPoll,
   FetchOffsetsRequest,
   GroupDescription,
   GroupRpc,
@@ -30,6 +31,8 @@ import type {
   NamedTopicPartitions,
   OffsetsPage,
   OffsetsPageRequest,
+  PollAnswer,
+  PollRequest,
   SyncedGroup,
   SyncGroupRequest,
 } from "./rpc.ts";
@@ -90,6 +93,18 @@ export class GroupCoordinator extends DurableObject<Env> implements GroupRpc {
     request: ConsumerGroupHeartbeatRequest,
   ): Promise<ConsumerGroupHeartbeatAnswer | Failure> {
     return this.#coordinator.consumerGroupHeartbeat(request);
+  }
+
+  poll(request: PollRequest): Promise<PollAnswer | Failure> {
+    return this.#coordinator.poll(request);
+  }
+
+  delivered(poll: DeliveredPoll): Promise<Failure | null> {
+    return this.#coordinator.delivered(poll);
+  }
+
+  removeMember(memberId: string): Promise<Failure | null> {
+    return this.#coordinator.removeMember(memberId);
   }
 
   /** WebSockets only, of members: see src/subscribe/group-request.ts. */

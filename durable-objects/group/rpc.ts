@@ -151,6 +151,51 @@ export interface ConsumerGroupHeartbeatAnswer {
   readonly assignment: readonly TopicPartitions[] | null;
 }
 
+// ── polling over HTTP ───────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface PollRequest extends Caller {
+  /** Empty: the coordinator makes one. One that is not a member joins under this name. */
+  readonly memberId: string;
+  readonly subscribedTopicNames: readonly string[];
+  /** RE2's syntax; empty: none. */
+  readonly subscribedTopicRegex: string;
+  /** The member is one for so long after the poll has been answered. */
+  readonly sessionTimeoutMs: number;
+  /** The answer may take so long. */
+  readonly waitMs: number;
+  /** The poll that the member has had the answer of: this one goes on after it. */
+  readonly received: string | null;
+}
+
+export interface PositionOfPartition {
+  readonly topicId: TopicId;
+  readonly partition: number;
+  readonly offset: number;
+}
+
+export interface PolledPartition extends PartitionOfTopic {
+  readonly topicId: TopicId;
+  /** Where to read on; null: nothing is committed, nor was anything given to this member. */
+  readonly offset: number | null;
+}
+
+export interface PollAnswer {
+  readonly memberId: string;
+  readonly memberEpoch: number;
+  readonly pollId: string;
+  readonly assigned: readonly PolledPartition[];
+  /** The next poll gives these up; they can be committed before. */
+  readonly revoke: readonly NamedTopicPartitions[];
+}
+
+export interface DeliveredPoll {
+  readonly memberId: string;
+  readonly memberEpoch: number;
+  readonly pollId: string;
+  /** Of the partitions whose records the answer brings: where to read on after it. */
+  readonly positions: readonly PositionOfPartition[];
+}
+
 // ── describing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export interface GroupKind {
@@ -295,6 +340,12 @@ export interface GroupRpc {
   consumerGroupHeartbeat(
     request: ConsumerGroupHeartbeatRequest,
   ): Promise<ConsumerGroupHeartbeatAnswer | Failure>;
+  /** As {@link consumerGroupHeartbeat}, of a member that holds nothing open. */
+  poll(request: PollRequest): Promise<PollAnswer | Failure>;
+  /** null: the answer may be sent. UNKNOWN_MEMBER_ID, STALE_MEMBER_EPOCH: the member is one no more, or has moved on. */
+  delivered(poll: DeliveredPoll): Promise<Failure | null>;
+  /** Whatever it speaks, it is one no more (as Kafka's RemoveMembersFromConsumerGroup). UNKNOWN_MEMBER_ID. null: it is gone. */
+  removeMember(memberId: string): Promise<Failure | null>;
   /** GROUP_ID_NOT_FOUND */
   summary(): Promise<GroupSummary | Failure>;
   /** GROUP_ID_NOT_FOUND */

@@ -5,6 +5,7 @@ import type {
   ConsumerGroupHeartbeatAnswer,
   ConsumerGroupHeartbeatRequest,
   DeletedPartition,
+  DeliveredPoll,
   FetchOffsetsRequest,
   GroupDescription,
   GroupRpc,
@@ -17,6 +18,8 @@ import type {
   NamedTopicPartitions,
   OffsetsPage,
   OffsetsPageRequest,
+  PollAnswer,
+  PollRequest,
   SyncedGroup,
   SyncGroupRequest,
 } from "../../durable-objects/group/rpc.ts";
@@ -63,6 +66,19 @@ export class GroupClient implements GroupRpc {
     request: ConsumerGroupHeartbeatRequest,
   ): Promise<ConsumerGroupHeartbeatAnswer | Failure> {
     return this.#call("write", (group) => group.consumerGroupHeartbeat(request));
+  }
+
+  /** Tried twice: a poll that is made again goes on where the first one would have. */
+  poll(request: PollRequest): Promise<PollAnswer | Failure> {
+    return this.#call("read", (group) => group.poll(request));
+  }
+
+  delivered(poll: DeliveredPoll): Promise<Failure | null> {
+    return this.#call("read", (group) => group.delivered(poll));
+  }
+
+  removeMember(memberId: string): Promise<Failure | null> {
+    return this.#call("write", (group) => group.removeMember(memberId));
   }
 
   summary(): Promise<GroupSummary | Failure> {

@@ -13,6 +13,7 @@ import { countRequests } from "./counters.ts";
 import { deleteRecordsRoutes } from "./delete-records.ts";
 import { answerError, errorResponse } from "./errors.ts";
 import { groupOffsetRoutes } from "./group-offsets.ts";
+import { groupPollRoutes } from "./group-poll.ts";
 import { groupSubscribeRoutes } from "./group-subscribe.ts";
 import { groupRoutes } from "./groups.ts";
 import { healthRoutes } from "./health.ts";
@@ -48,6 +49,7 @@ export function createApp(): OpenAPIHono<HttpEnv> {
     subscribeRoutes,
     groupRoutes,
     groupOffsetRoutes,
+    groupPollRoutes,
     groupSubscribeRoutes,
     ticketRoutes,
     kafkaRoutes,

@@ -44,7 +44,7 @@ const Data = z.union([z.string(), z.object({ base64: z.string() }), z.null()]).o
     'A string where the bytes are UTF-8, `{"base64"}` where they are not, null where there are none.',
 });
 
-const ConsumedRecord = z
+export const ConsumedRecord = z
   .object({
     offset: Offset,
     timestamp: z.int().openapi({ format: "int64", description: "ms since 1970" }),

@@ -1,4 +1,5 @@
 import { Cluster } from "../cluster/cluster.ts";
+import { FetchSources } from "../cluster/fetch-sources.ts";
 import type { Principal } from "../cluster/principals.ts";
 import type { Env } from "../env.ts";
 import { EdgelogError } from "../model/errors.ts";
@@ -9,7 +10,6 @@ import {
   KAFKA_WATCHDOG_MS,
 } from "../model/limits.ts";
 import type { Brokers } from "./brokers.ts";
-import { FetchSources } from "./fetch-sources.ts";
 import { readRequestHeader } from "./frame.ts";
 import { type Frame, FrameStream } from "./frame-stream.ts";
 import type { Answer } from "./handler.ts";

@@ -1,8 +1,8 @@
 import type { Cluster } from "../cluster/cluster.ts";
+import type { FetchSources } from "../cluster/fetch-sources.ts";
 import type { Principal } from "../cluster/principals.ts";
 import type { Env } from "../env.ts";
 import type { Brokers } from "./brokers.ts";
-import type { FetchSources } from "./fetch-sources.ts";
 
 /** What the handlers of one connection share. */
 export interface Session {

@@ -188,6 +188,11 @@ export const GROUP_MESSAGE_CHARACTERS_MAX = 1 * MiB;
 export const GROUP_PARTITIONS_PER_MESSAGE_MAX = 1_000;
 /** The id that a member chooses itself: it must fit into what the platform keeps of a socket. */
 export const GROUP_OWN_MEMBER_ID_CHARACTERS_MAX = 100;
+/** A poll that waits asks the coordinator so often whether its partitions have changed. */
+export const GROUP_POLL_HEARTBEAT_MS = 5 * SECOND_MS;
+export const GROUP_POLL_RECORDS_DEFAULT = 500;
+export const GROUP_POLL_RECORDS_MAX = 10_000;
+export const GROUP_POLL_PARTITIONS_AT_ONCE = 16;
 /** How long a member may take to give partitions up, if it does not say (the Java client's `max.poll.interval.ms`). */
 export const GROUP_REBALANCE_TIMEOUT_MS_DEFAULT = 300 * SECOND_MS;
 export const TOPICS_PER_LOOK_UP_MAX = 1_000;
