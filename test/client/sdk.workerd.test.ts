@@ -82,7 +82,6 @@ test("a subscription that fell behind until its records were only in R2 goes on 
   await sdk.topics.create(name, {
     configs: {
       "segment.bytes": 50_000,
-      "local.retention.ms": 0,
       "edgelog.local.drop.delay.ms": 0,
       "file.delete.delay.ms": 0,
     },
@@ -106,6 +105,7 @@ test("a subscription that fell behind until its records were only in R2 goes on 
   });
   const texts = [(await records.next()).value?.text()];
   // While the loop stands still, what it has not been sent yet leaves the partition's memory and SQLite.
+  await sdk.topics.alter(name, { configs: { "local.retention.ms": 0 } });
   const leader = leaderOf(unwrap(await controller().topic(name)));
   for (let i = 0; i < 5; i += 1) await runDurableObjectAlarm(leader);
   await evictDurableObject(leader);
