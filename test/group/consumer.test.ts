@@ -1,4 +1,4 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type {
   ConsumerGroupDescription,
   ConsumerGroupHeartbeatAnswer,
@@ -41,6 +41,25 @@ function worldWith(partitions: number): { world: GroupWorld; topicId: string } {
   const world = new GroupWorld();
   return { world, topicId: world.setTopic("topic", partitions) };
 }
+
+describe("a subscription", () => {
+  test("that changes while the Controller cannot be asked is taken in when it can", async () => {
+    vi.spyOn(console, "warn").mockReturnValue();
+    const { world, topicId } = worldWith(1);
+    const other = world.setTopic("other", 1);
+    await join(world, "a");
+    world.isControllerDown = true;
+    const both = { subscribedTopicNames: ["topic", "other"] };
+    const changed = ok(await beat(world, { memberId: "a", memberEpoch: 1, ...both }));
+    world.isControllerDown = false;
+    await world.advance(5_000);
+    const later = ok(await beat(world, { memberId: "a", memberEpoch: changed.memberEpoch }));
+    expect(later.assignment).toEqual([
+      { topicId, partitions: [0] },
+      { topicId: other, partitions: [0] },
+    ]);
+  });
+});
 
 describe("a member", () => {
   test("that joins alone gets everything, and learns its epoch and how often to heartbeat", async () => {

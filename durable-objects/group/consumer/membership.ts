@@ -235,6 +235,8 @@ export class Membership {
   catchUp(hasNewSubscription: boolean, topics: TopicSnapshot | undefined): void {
     let hasChanged = hasNewSubscription;
     const isBehind = hasChanged || this.#record.groupEpoch > this.#record.assignmentEpoch;
+    // What the members are subscribed to now is still to be held against the topics, though these may not have changed.
+    if (topics === undefined && isBehind) this.#topicsVersion = undefined;
     if (topics !== undefined && (isBehind || topics.version !== this.#topicsVersion)) {
       const known = this.#topicsIn(topics);
       const isWhole = [...this.#allSubscriptions().patterns.keys()].every((regex) => topics.covers(regex));
