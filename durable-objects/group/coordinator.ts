@@ -292,6 +292,12 @@ export class Coordinator implements GroupRpc {
     native: NativeTraits | null,
     beat: (group: ConsumerGroup, topics: TopicSnapshot) => ConsumerGroupHeartbeatAnswer | Failure,
   ): Plan<ConsumerGroupHeartbeatAnswer | Failure> | Failure {
+    const { size } = group;
+    // A full group is not to be disturbed; a static member may take over from its former self.
+    if (request.instanceId === null && size >= this.#around.settings.membersMax) {
+      const message = `the group has ${size} members, the most that it can have`;
+      return failure("GROUP_MAX_SIZE_REACHED", message);
+    }
     const upgrade = planUpgrade(group, request);
     if (isFailure(upgrade)) {
       return upgrade.error === "GROUP_ID_NOT_FOUND" ? this.#notForConsumers(group, native) : upgrade;

@@ -42,6 +42,38 @@ async function rejoin(world: GroupWorld, { memberId }: JoinedGroup, owned: numbe
   return { joined, partitions: partitionsIn(synced.assignment, TOPIC) };
 }
 
+describe("a member of KIP-848 that a classic group cannot take", () => {
+  test("is refused without disturbing it, where the group is full", async () => {
+    const world = new GroupWorld({ membersMax: 1 });
+    world.setTopic(TOPIC, 4);
+    const member = await alone(world, {}, assignmentBytes(TOPIC, [0, 1, 2, 3]));
+    expect(refused(await beat(world, JOINING)).error).toBe("GROUP_MAX_SIZE_REACHED");
+    expect(ok(await world.ask((group) => group.summary()))).toMatchObject({
+      type: "classic",
+      state: "Stable",
+    });
+    expect(await heartbeat(world, member)).toBeNull();
+  });
+
+  test("takes none of what its members have away from them", async () => {
+    const world = new GroupWorld();
+    const topicId = world.setTopic(TOPIC, 4);
+    const requiresKnownMemberId = false;
+    const own = { instanceId: "one", requiresKnownMemberId };
+    const joined = ok(await world.ask((group) => group.joinGroup(joinRequest(own))));
+    const sync = { ...syncRequest(joined, [[joined.memberId, assignmentBytes(TOPIC, [0, 1, 2, 3])]]) };
+    ok(await world.ask((group) => group.syncGroup({ ...sync, instanceId: "one" })));
+    // As the same member, but without its instance id.
+    const twin = await beat(world, { ...JOINING, memberId: joined.memberId });
+    expect(refused(twin).error).toBe("UNKNOWN_MEMBER_ID");
+    // Until they have joined again, what they had is theirs, and the next one gets nothing of it.
+    const next = ok(await beat(world, { ...JOINING, memberId: "next" }));
+    expect(next.assignment).toEqual([]);
+    const description = ok(await world.ask((group) => group.describe()));
+    expect(description.members[0]).toMatchObject({ assignment: [{ topicId, partitions: [0, 1, 2, 3] }] });
+  });
+});
+
 describe("a member of KIP-848 in a classic group", () => {
   test("takes the group along; the classic members go on, give up their share, and the newcomer gets it", async () => {
     const { world, topicId, member } = await classicWorld();

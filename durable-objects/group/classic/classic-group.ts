@@ -135,6 +135,10 @@ export class ClassicGroup {
     return this.#roster.record;
   }
 
+  get size(): number {
+    return this.#roster.members.size;
+  }
+
   members(): IterableIterator<ClassicMember> {
     return this.#roster.members.values();
   }

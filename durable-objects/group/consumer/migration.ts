@@ -19,8 +19,8 @@ import { type Assignment, assignmentOf, filter, union } from "./assignment.ts";
 import { isClassic } from "./classic-face.ts";
 import { ConsumerGroup } from "./consumer-group.ts";
 import { newConsumerMember } from "./consumer-member.ts";
-import type { NewSubscription } from "./membership.ts";
-import type { Subscriptions, TopicSnapshot } from "./topic-directory.ts";
+import type { ConsumerRecord, NewSubscription } from "./membership.ts";
+import type { KnownTopic, Subscriptions, TopicSnapshot } from "./topic-directory.ts";
 import { topicPattern } from "./topic-pattern.ts";
 
 interface ReadableMember {
@@ -67,6 +67,8 @@ export function upgraded(
   group.dissolve();
   const consumers = ConsumerGroup.create(context, generation);
   const { membership } = consumers;
+  // Whoever brought this about may be refused yet: the group then goes back, and must be able to name what its members have.
+  membership.change({ topics: topicsOf(members, topics) });
   for (const { member, subscription, assigned: named } of members) {
     const { memberId, instanceId, clientId, clientHost, rebalanceTimeoutMs } = member;
     // An assignment that its leader got wrong gives a partition to the first who claims it.
@@ -119,6 +121,17 @@ export function downgraded(context: GroupContext, group: ConsumerGroup): Classic
   for (const member of [...membership.values()]) group.classic.forget(member);
   membership.flush();
   return ClassicGroup.takingOver(context, membership.record.groupEpoch, members);
+}
+
+function topicsOf(members: readonly ReadableMember[], topics: TopicSnapshot): ConsumerRecord["topics"] {
+  const known: Record<string, Omit<KnownTopic, "name">> = {};
+  for (const { subscription, assigned } of members) {
+    for (const name of [...subscription.topics, ...assigned.map(({ topic }) => topic)]) {
+      const topic = topics.find(name);
+      if (topic !== undefined) known[name] = { topicId: topic.topicId, partitions: topic.partitions };
+    }
+  }
+  return known;
 }
 
 function idsIn(named: readonly NamedPartitions[], topics: TopicSnapshot): Assignment {
