@@ -67,7 +67,7 @@ export class PartitionLog extends DurableObject<Env> implements PartitionRpc {
       tailCache: isolateTailCache,
       openPartition: async (opened) => undisposed(await this.#controller().openPartition(opened)),
       topicById: async (topicId) => undisposed(await this.#controller().topicById(topicId)),
-      nextTurn: () => new Promise((resolve) => setTimeout(resolve, 0)),
+      nextTurn: letOthersIn,
       logEndMoved: () => this.#subscribers.logEndMoved(),
       housekeepingDue: (atMs) => this.#wakeBy(storage, atMs),
     });
