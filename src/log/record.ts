@@ -17,6 +17,13 @@ export interface LogRecord {
   readonly headers: readonly RecordHeader[];
 }
 
+/** Of its key, value and headers; keys of headers count their characters. */
+export function recordSize({ key, value, headers }: LogRecord): number {
+  let size = (key?.length ?? 0) + (value?.length ?? 0);
+  for (const header of headers) size += header.key.length + (header.value?.length ?? 0);
+  return size;
+}
+
 /** Records one after another; an array is one. */
 export interface RecordSequence {
   readonly length: number;

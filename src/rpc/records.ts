@@ -2,7 +2,7 @@
 
 import { batchHeaders } from "../log/batch-header.ts";
 import { decodeBatches } from "../log/decode-batch.ts";
-import type { LogRecord } from "../log/record.ts";
+import { type LogRecord, recordSize } from "../log/record.ts";
 import { EdgelogError } from "../model/errors.ts";
 import { SERVICE_RECORDS_BYTES_MAX } from "../model/limits.ts";
 
@@ -25,7 +25,7 @@ export function takeRecords(batches: Uint8Array, from: number, end: number): Tak
   for (const record of decodeBatches(batches)) {
     if (record.offset < from) continue;
     if (record.offset >= next) break;
-    const size = RECORD_BYTES + bytesOf(record);
+    const size = RECORD_BYTES + recordSize(record);
     if (size > RPC_BYTES_MAX) throw tooLarge(record.offset, size);
     if (records.length > 0 && bytes + size > SERVICE_RECORDS_BYTES_MAX) {
       next = record.offset;
@@ -49,14 +49,8 @@ function tooLarge(offset: number, size: number): EdgelogError {
   );
 }
 
-function bytesOf({ key, value, headers }: LogRecord): number {
-  let bytes = (key?.length ?? 0) + (value?.length ?? 0);
-  for (const header of headers) bytes += header.key.length + (header.value?.length ?? 0);
-  return bytes;
-}
-
 function compact(records: readonly LogRecord[]): LogRecord[] {
-  const buffer = new Uint8Array(records.reduce((sum, record) => sum + bytesOf(record), 0));
+  const buffer = new Uint8Array(records.reduce((sum, record) => sum + recordSize(record), 0));
   let used = 0;
   const moved = (bytes: Uint8Array | null): Uint8Array | null => {
     if (bytes === null) return null;

@@ -2,7 +2,7 @@
 
 import { batchHeaders } from "../log/batch-header.ts";
 import { decodeBatches } from "../log/decode-batch.ts";
-import type { LogRecord } from "../log/record.ts";
+import { recordSize } from "../log/record.ts";
 import { EdgelogError, type Failure, failure } from "../model/errors.ts";
 import { SUBSCRIBER_JSON_FRAME_CHARS_MAX } from "../model/limits.ts";
 import type { DataFrame } from "./frame.ts";
@@ -32,7 +32,7 @@ export function encodeJsonFrame(frame: DataFrame, options: RecordJsonOptions): J
     for (const record of decodeBatches(frame.batches)) {
       if (record.offset < frame.from) continue;
       if (record.offset >= frame.next) break;
-      const rawBytes = bytesOf(record);
+      const rawBytes = recordSize(record);
       if (rawBytes > SUBSCRIBER_JSON_FRAME_CHARS_MAX) return tooLarge(record.offset, rawBytes);
       const text = recordToJsonText(record, options);
       if (text.length > SUBSCRIBER_JSON_FRAME_CHARS_MAX && texts.length === 0) {
@@ -51,12 +51,6 @@ export function encodeJsonFrame(frame: DataFrame, options: RecordJsonOptions): J
   }
   const batchBytes = next === frame.next ? frame.batches.length : bytesBefore(frame.batches, next);
   return { text: encodeRecordsMessage({ ...frame, next }, batchBytes, texts.join(",")), next, batchBytes };
-}
-
-function bytesOf({ key, value, headers }: LogRecord): number {
-  let bytes = (key?.length ?? 0) + (value?.length ?? 0);
-  for (const header of headers) bytes += header.key.length + (header.value?.length ?? 0);
-  return bytes;
 }
 
 /** The bytes of all batches that begin before the offset. */
