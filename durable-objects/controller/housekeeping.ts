@@ -1,3 +1,4 @@
+import { mapAtOnce } from "../../src/model/at-once.ts";
 import { isFailure } from "../../src/model/errors.ts";
 import { letOthersIn } from "../../src/model/event-loop.ts";
 import type { PartitionIdentity, TopicId } from "../../src/model/ids.ts";
@@ -80,7 +81,7 @@ export class Housekeeping {
       const last = targets.at(-1);
       if (last === undefined) return heard;
       if (this.#clock.now() >= untilMs) return false;
-      await eachOf(targets, RETIRE_CONCURRENCY, async (identity) => {
+      await mapAtOnce(targets, RETIRE_CONCURRENCY, async (identity) => {
         const address = placedPartitionAddress(identity, topic.configs);
         await this.#partitions.retire(address).catch((error) => {
           console.warn(`could not retire ${address.name}, it will be removed all the same:`, error);
@@ -112,7 +113,7 @@ export class Housekeeping {
     const last = targets.at(-1);
     if (configs === undefined || last === undefined) return this.#endRound(walk);
     let done = 0;
-    await eachOf(targets, WALK_CONCURRENCY, async (identity) => {
+    await mapAtOnce(targets, WALK_CONCURRENCY, async (identity) => {
       if (await this.#visit(walk, identity, configs)) done += 1;
     });
     if (!this.#walks.isCurrent(walk)) return;
@@ -161,12 +162,4 @@ export class Housekeeping {
 
 function backoffMs(failures: number): number {
   return failures === 0 ? 0 : Math.min(WALK_BACKOFF_MS_MIN * 2 ** (failures - 1), WALK_BACKOFF_MS_MAX);
-}
-
-async function eachOf<T>(items: readonly T[], concurrency: number, work: (item: T) => Promise<void>) {
-  const rest = items.values();
-  const worker = async () => {
-    for (const item of rest) await work(item);
-  };
-  await Promise.all(Array.from({ length: concurrency }, worker));
 }

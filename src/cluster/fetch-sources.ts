@@ -1,4 +1,5 @@
 import type { LogBounds } from "../../durable-objects/partition/rpc.ts";
+import { mapAtOnce } from "../model/at-once.ts";
 import type { Failure } from "../model/errors.ts";
 import {
   KAFKA_NOTICE_SOCKET_UNUSED_MS_MAX,
@@ -9,7 +10,6 @@ import {
 import type { Topic } from "../model/topic.ts";
 import { leaderNoticesRequest } from "../subscribe/leader-request.ts";
 import { parseDigits } from "../subscribe/position.ts";
-import { mapAtOnce } from "./at-once.ts";
 import type { Cluster, TopicReference } from "./cluster.ts";
 
 /** A partition at which a Fetch waits. */

@@ -1,7 +1,7 @@
 import type { GroupSummary } from "../../durable-objects/group/rpc.ts";
+import { mapAtOnce } from "../model/at-once.ts";
 import { EdgelogError, isFailure } from "../model/errors.ts";
 import { GROUPS_ASKED_AT_ONCE, GROUPS_PER_LIST_MAX } from "../model/limits.ts";
-import { mapAtOnce } from "./at-once.ts";
 import type { Cluster } from "./cluster.ts";
 
 export interface ListedGroup extends GroupSummary {

@@ -12,9 +12,9 @@ import type {
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from "../../durable-objects/partition/rpc.ts";
 import { batchHeaders } from "../log/batch-header.ts";
 import { decodeBatches } from "../log/decode-batch.ts";
+import { mapAtOnce } from "../model/at-once.ts";
 import { type Failure, isFailure } from "../model/errors.ts";
 import { GROUP_POLL_HEARTBEAT_MS, GROUP_POLL_PARTITIONS_AT_ONCE } from "../model/limits.ts";
-import { mapAtOnce } from "./at-once.ts";
 import type { Cluster } from "./cluster.ts";
 import { FetchSources } from "./fetch-sources.ts";
 import type { GroupClient } from "./group-client.ts";

@@ -1,6 +1,7 @@
 /** How far all groups lag, at a bounded cost: each group is asked once, and each leader once for all groups that read it. */
 
 import type { CommittedOffset, GroupSummary, PartitionOfTopic } from "../../durable-objects/group/rpc.ts";
+import { mapAtOnce } from "../model/at-once.ts";
 import { type Failure, isFailure } from "../model/errors.ts";
 import type { TopicId } from "../model/ids.ts";
 import {
@@ -10,7 +11,6 @@ import {
   SURVEYED_PARTITIONS_MAX,
   TOPICS_PER_LOOK_UP_MAX,
 } from "../model/limits.ts";
-import { mapAtOnce } from "./at-once.ts";
 import type { Cluster } from "./cluster.ts";
 import { inTime } from "./in-time.ts";
 import { type Lag, lags } from "./lag.ts";

@@ -1,8 +1,8 @@
 /** How far readers lag, whichever partitions they read: every leader is asked once for all of its readers. */
 
+import { mapAtOnce } from "../model/at-once.ts";
 import { type Failure, failure, isFailure } from "../model/errors.ts";
 import { LAG_LEADERS_AT_ONCE, LAG_POSITIONS_PER_CALL_MAX } from "../model/limits.ts";
-import { mapAtOnce } from "./at-once.ts";
 import { blankPartitions } from "./blank-partitions.ts";
 import type { Cluster, TopicReference } from "./cluster.ts";
 import { inTime } from "./in-time.ts";

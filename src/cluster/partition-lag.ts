@@ -2,10 +2,10 @@
 
 import type { LagAnswer, LogBounds } from "../../durable-objects/partition/rpc.ts";
 import { batchTime, readBatchHeader } from "../log/batch-header.ts";
+import { mapAtOnce } from "../model/at-once.ts";
 import { type Failure, isFailure } from "../model/errors.ts";
 import { readRange, type SegmentBucket } from "../tier/read-range.ts";
 import type { RemoteRange } from "../tier/segment-object.ts";
-import { mapAtOnce } from "./at-once.ts";
 import type { RecordTimes } from "./record-times.ts";
 
 export interface PartitionLag extends LogBounds {

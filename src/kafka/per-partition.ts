@@ -1,4 +1,4 @@
-import { mapAtOnce } from "../cluster/at-once.ts";
+import { mapAtOnce } from "../model/at-once.ts";
 import { KAFKA_PARTITIONS_AT_ONCE } from "../model/limits.ts";
 
 /**

@@ -1,5 +1,5 @@
 import type { NamedTopicPartitions } from "../../../durable-objects/group/rpc.ts";
-import { mapAtOnce } from "../../cluster/at-once.ts";
+import { mapAtOnce } from "../../model/at-once.ts";
 import { failure, isFailure } from "../../model/errors.ts";
 import { GROUPS_ASKED_AT_ONCE } from "../../model/limits.ts";
 import { GROUP_OPERATIONS } from "../authorized-operations.ts";

@@ -1,4 +1,4 @@
-import { mapAtOnce } from "../../cluster/at-once.ts";
+import { mapAtOnce } from "../../model/at-once.ts";
 import { GROUPS_ASKED_AT_ONCE } from "../../model/limits.ts";
 import { errorFields } from "../error-codes.ts";
 import { groupOf } from "../groups.ts";

@@ -1,4 +1,4 @@
-import { mapAtOnce } from "../../cluster/at-once.ts";
+import { mapAtOnce } from "../../model/at-once.ts";
 import { type Failure, failure, isFailure } from "../../model/errors.ts";
 import { GROUPS_ASKED_AT_ONCE } from "../../model/limits.ts";
 import { GROUP_OPERATIONS } from "../authorized-operations.ts";

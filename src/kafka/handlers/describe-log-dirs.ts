@@ -1,4 +1,4 @@
-import { mapAtOnce } from "../../cluster/at-once.ts";
+import { mapAtOnce } from "../../model/at-once.ts";
 import { isFailure } from "../../model/errors.ts";
 import {
   KAFKA_LOG_DIR_PARTITIONS_MAX,

@@ -1,4 +1,4 @@
-import { mapAtOnce } from "../../cluster/at-once.ts";
+import { mapAtOnce } from "../../model/at-once.ts";
 import { isFailure } from "../../model/errors.ts";
 import { KAFKA_DESCRIBED_PARTITIONS_MAX, KAFKA_PARTITIONS_AT_ONCE } from "../../model/limits.ts";
 import { placementOf, type Topic } from "../../model/topic.ts";

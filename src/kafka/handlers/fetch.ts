@@ -1,6 +1,6 @@
 import type { LogBounds, ReadFailure } from "../../../durable-objects/partition/rpc.ts";
-import { mapAtOnce } from "../../cluster/at-once.ts";
 import { batchHeaders } from "../../log/batch-header.ts";
+import { mapAtOnce } from "../../model/at-once.ts";
 import { errorRow, type Failure, failure, isFailure } from "../../model/errors.ts";
 import {
   KAFKA_FETCH_BYTES_MAX,

@@ -1,4 +1,4 @@
-import { mapAtOnce } from "../../cluster/at-once.ts";
+import { mapAtOnce } from "../../model/at-once.ts";
 import { errorRow, type Failure, failure, isFailure } from "../../model/errors.ts";
 import { KAFKA_METADATA_PARTITIONS_MAX, KAFKA_PARTITIONS_AT_ONCE } from "../../model/limits.ts";
 import { placementOf, type Topic } from "../../model/topic.ts";

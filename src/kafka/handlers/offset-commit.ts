@@ -1,5 +1,5 @@
 import type { OffsetToCommit } from "../../../durable-objects/group/rpc.ts";
-import { mapAtOnce } from "../../cluster/at-once.ts";
+import { mapAtOnce } from "../../model/at-once.ts";
 import { type ErrorName, errorRow, type Failure, failure, isFailure } from "../../model/errors.ts";
 import { KAFKA_PARTITIONS_AT_ONCE } from "../../model/limits.ts";
 import type { Topic } from "../../model/topic.ts";

@@ -1,4 +1,4 @@
-import { mapAtOnce } from "../../cluster/at-once.ts";
+import { mapAtOnce } from "../../model/at-once.ts";
 import { type ErrorName, errorRow, isFailure } from "../../model/errors.ts";
 import { KAFKA_PARTITIONS_AT_ONCE } from "../../model/limits.ts";
 import { errorCodeOf } from "../error-codes.ts";

@@ -1,5 +1,5 @@
 import type { CommittedOffset } from "../../../durable-objects/group/rpc.ts";
-import { mapAtOnce } from "../../cluster/at-once.ts";
+import { mapAtOnce } from "../../model/at-once.ts";
 import { errorRow, type Failure, failure, isFailure } from "../../model/errors.ts";
 import { GROUPS_ASKED_AT_ONCE, KAFKA_PARTITIONS_AT_ONCE } from "../../model/limits.ts";
 import type { Topic } from "../../model/topic.ts";
