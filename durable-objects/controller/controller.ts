@@ -2,6 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../../src/env.ts";
 import { type Failure, failure, isFailure } from "../../src/model/errors.ts";
 import type { PartitionIdentity, TopicId } from "../../src/model/ids.ts";
+import { inTime } from "../../src/model/in-time.ts";
 import {
   METADATA_CACHE_MS,
   WALK_CALL_MS_MAX,
@@ -57,9 +58,9 @@ export class Controller extends DurableObject<Env> implements ControllerRpc {
     this.#groups = new Groups(this.#storage);
     this.#tickets = new Tickets(this.#storage, this.#clock);
     this.#housekeeping = new Housekeeping(this.#storage, this.#clock, this.#topics, this.#opened, {
-      configure: (address, version) => inTime(this.#partition(address).configure(version)),
-      retire: (address) => inTime(this.#partition(address).retire()),
-      destroy: (address) => inTime(this.#partition(address).destroy()),
+      configure: (address, version) => answered(this.#partition(address).configure(version)),
+      retire: (address) => answered(this.#partition(address).retire()),
+      destroy: (address) => answered(this.#partition(address).destroy()),
     });
     // An alarm that the platform has given up on is set again by whatever wakes the object next.
     void ctx.blockConcurrencyWhile(async () => {
@@ -134,15 +135,10 @@ export class Controller extends DurableObject<Env> implements ControllerRpc {
    * no Worker still believes that it exists.
    */
   async #lastAppend(topic: Topic): Promise<void> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const forgotten = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, METADATA_CACHE_MS);
-    });
     const heard = this.#housekeeping
       .retireAll(topic, this.#clock.now() + METADATA_CACHE_MS)
-      .then((all) => (all ? undefined : forgotten));
-    await Promise.race([heard, forgotten]);
-    clearTimeout(timer);
+      .then((all) => (all ? undefined : new Promise<void>(() => {})));
+    await inTime(heard, METADATA_CACHE_MS, () => undefined);
   }
 
   async openPartition(identity: PartitionIdentity): Promise<Topic | Failure> {
@@ -248,14 +244,8 @@ export class Controller extends DurableObject<Env> implements ControllerRpc {
   }
 }
 
-async function inTime<T>(call: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${WALK_CALL_MS_MAX} ms`)), WALK_CALL_MS_MAX);
+function answered<T>(call: Promise<T>): Promise<T> {
+  return inTime(call, WALK_CALL_MS_MAX, () => {
+    throw new Error(`no answer within ${WALK_CALL_MS_MAX} ms`);
   });
-  try {
-    return await Promise.race([call, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

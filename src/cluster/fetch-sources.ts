@@ -1,6 +1,7 @@
 import type { LogBounds } from "../../durable-objects/partition/rpc.ts";
 import { mapAtOnce } from "../model/at-once.ts";
 import type { Failure } from "../model/errors.ts";
+import { inTime } from "../model/in-time.ts";
 import {
   KAFKA_NOTICE_SOCKET_UNUSED_MS_MAX,
   KAFKA_NOTICE_SOCKETS_MAX,
@@ -153,13 +154,9 @@ export class FetchSources {
     for (const [key, { notices }] of this.#topics) if (!notices.isOpen) this.#topics.delete(key);
   }
 
-  async #changedWithin(ms: number): Promise<boolean> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const isLate = new Promise<boolean>((resolve) => {
-      timer = setTimeout(() => resolve(false), ms);
-    });
+  #changedWithin(ms: number): Promise<boolean> {
     const isChanged = this.#changed.promise.then(() => true);
-    return Promise.race([isChanged, isLate]).finally(() => clearTimeout(timer));
+    return inTime(isChanged, ms, () => false);
   }
 
   #wake(): void {

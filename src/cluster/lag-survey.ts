@@ -11,8 +11,8 @@ import {
   SURVEYED_PARTITIONS_MAX,
   TOPICS_PER_LOOK_UP_MAX,
 } from "../model/limits.ts";
+import { byDeadline } from "./by-deadline.ts";
 import type { Cluster } from "./cluster.ts";
-import { inTime } from "./in-time.ts";
 import { type Lag, lags } from "./lag.ts";
 
 export interface SurveyedGroup extends GroupSummary {
@@ -72,7 +72,7 @@ export async function surveyLag(
     return { groupId, ...summary, partitions };
   });
   await mapAtOnce([...deleted], SURVEYED_GROUPS_AT_ONCE, ([groupId, topicIds]) =>
-    inTime(() => cluster.group(groupId).forgetTopics([...topicIds]), deadlineMs),
+    byDeadline(() => cluster.group(groupId).forgetTopics([...topicIds]), deadlineMs),
   );
   return { groups: surveyed, leftOut };
 }
@@ -103,7 +103,7 @@ async function committedBy(
       asStored: true,
       ...(after !== undefined && { after }),
     };
-    const page = await inTime(() => coordinator.offsetsPage(request), deadlineMs);
+    const page = await byDeadline(() => coordinator.offsetsPage(request), deadlineMs);
     if (isFailure(page)) return page;
     const { offsets: found, isLast, ...summary } = page;
     room.partitions -= found.length;
@@ -112,7 +112,7 @@ async function committedBy(
     }
     if (isLast) return { groupId, summary, offsets, isWhole: true };
   }
-  const summary = await inTime(() => coordinator.summary(), deadlineMs);
+  const summary = await byDeadline(() => coordinator.summary(), deadlineMs);
   return isFailure(summary) ? summary : { groupId, summary, offsets, isWhole: false };
 }
 

@@ -4,8 +4,8 @@ import { mapAtOnce } from "../model/at-once.ts";
 import { type Failure, failure, isFailure } from "../model/errors.ts";
 import { LAG_LEADERS_AT_ONCE, LAG_POSITIONS_PER_CALL_MAX } from "../model/limits.ts";
 import { blankPartitions } from "./blank-partitions.ts";
+import { byDeadline } from "./by-deadline.ts";
 import type { Cluster, TopicReference } from "./cluster.ts";
-import { inTime } from "./in-time.ts";
 
 /** Where one reader stands in one partition. */
 export interface Position {
@@ -99,7 +99,7 @@ async function askLeader(
   const offsets = positions.map(({ offset }) => offset);
   // Readers that keep up stand at the same offset.
   const known = [...new Set(offsets.filter((offset) => offset !== null))];
-  const answer = await inTime(() => cluster.lag(first.topic, first.partition, known), deadlineMs);
+  const answer = await byDeadline(() => cluster.lag(first.topic, first.partition, known), deadlineMs);
   if (isFailure(answer)) return offsets.map(() => answer);
   const { logStartOffset, highWatermark: logEndOffset } = answer;
   const times = new Map(known.map((offset, index) => [offset, answer.oldestUnreadMs[index] ?? null]));

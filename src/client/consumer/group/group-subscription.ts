@@ -1,5 +1,6 @@
 import { decodeBatches } from "../../../log/batch.ts";
 import { EdgelogError } from "../../../model/errors.ts";
+import { inTime } from "../../../model/in-time.ts";
 import type { DataFrame } from "../../../subscribe/frame.ts";
 import type { PartitionMessage } from "../../../subscribe/group-protocol.ts";
 import { onAbort, Stop } from "../../abort.ts";
@@ -235,10 +236,8 @@ export class GroupSubscription implements AsyncIterableIterator<ConsumedRecord, 
     this.#returned.resolve();
     if (this.#isStarted && this.#membership.isMember && !this.#over.aborted) {
       if (this.#settings.autoCommit) {
-        await within(
-          CLOSE_MS_MAX,
-          this.#committer.commitPositions(partitions).catch(() => {}),
-        );
+        const committed = this.#committer.commitPositions(partitions).catch(() => {});
+        await inTime(committed, CLOSE_MS_MAX, () => undefined);
       }
       await this.#membership.leave();
     }
@@ -385,13 +384,4 @@ export class GroupSubscription implements AsyncIterableIterator<ConsumedRecord, 
 
 function named(partitions: readonly AssignedPartition[]): TopicPartition[] {
   return partitions.map(({ topic, partition }) => ({ topic, partition }));
-}
-
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([work, late]);
-  clearTimeout(timer);
 }

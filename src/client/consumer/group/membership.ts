@@ -1,6 +1,7 @@
 /** Membership of a group: one connection to its coordinator, made again whenever it breaks. */
 
 import { EdgelogError, type ErrorName, type Failure, isFailure } from "../../../model/errors.ts";
+import { inTime } from "../../../model/in-time.ts";
 import {
   type AssignedMessage,
   type AssignmentMessage,
@@ -160,14 +161,11 @@ export class Membership {
   async leave(): Promise<void> {
     if (!this.#isJoined || this.#connection === undefined) return;
     const { ended } = this.#connection;
-    let timer: ReturnType<typeof setTimeout> | undefined;
     const left = new Promise<void>((resolve) => {
       this.#left = resolve;
-      timer = setTimeout(resolve, LEAVE_MS_MAX);
     });
     this.#send({ type: "leave" });
-    await Promise.race([left, ended]);
-    clearTimeout(timer);
+    await inTime(Promise.race([left, ended]), LEAVE_MS_MAX, () => undefined);
     this.#epoch = 0;
   }
 
