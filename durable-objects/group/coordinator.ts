@@ -17,18 +17,14 @@ import type { NativeTraits } from "./consumer/consumer-member.ts";
 import { heartbeatProblem } from "./consumer/heartbeat-request.ts";
 import type { ConsumerRecord } from "./consumer/membership.ts";
 import { downgraded, planUpgrade, upgraded } from "./consumer/migration.ts";
-import {
-  type Subscriptions,
-  TopicDirectory,
-  type TopicLookUp,
-  type TopicSnapshot,
-} from "./consumer/topic-directory.ts";
+import { TopicDirectory, type TopicLookUp, type TopicSnapshot } from "./consumer/topic-directory.ts";
 import { CONSUMER_PROTOCOL_TYPE, subscribedTopics } from "./consumer-protocol.ts";
 import { GroupOffsets, OFFSETS_TIMER } from "./group-offsets.ts";
 import { GroupStore } from "./group-store.ts";
 import type { MemberSockets } from "./native/member-sockets.ts";
 import { PollMembers } from "./native/poll-members.ts";
 import { SOCKETS_TIMER, SocketMembers } from "./native/socket-members.ts";
+import { type Plan, PlannedChanges } from "./planned-changes.ts";
 import { Registration } from "./registration.ts";
 import { commitProblem, joinProblem, leaveProblem, syncProblem } from "./requests.ts";
 import {
@@ -80,13 +76,6 @@ export interface CoordinatorSurroundings {
   };
 }
 
-/** What is to be done when what it needs is known. */
-interface Plan<T> {
-  readonly needs: Subscriptions | undefined;
-  /** `topics`: undefined if nothing is needed, or if the Controller cannot be reached. */
-  run(topics: TopicSnapshot | undefined): T;
-}
-
 export class Coordinator implements GroupRpc {
   readonly groupId: string;
   readonly timers: Timers;
@@ -100,6 +89,7 @@ export class Coordinator implements GroupRpc {
   readonly #registration: Registration;
   readonly #context: GroupContext;
   readonly #topics: TopicDirectory;
+  readonly #plans: PlannedChanges;
   #group: ClassicGroup | ConsumerGroup | undefined;
 
   constructor(groupId: string, around: CoordinatorSurroundings) {
@@ -111,9 +101,15 @@ export class Coordinator implements GroupRpc {
     this.#topics = new TopicDirectory(around.topics, clock);
     this.#commits = new CommitQueue(storage, (requests) => this.#writeCommits(requests));
     this.#registration = new Registration(this.#store, {
+      groupId,
       open: () => around.openGroup(groupId),
       close: () => around.closeGroup(groupId),
       transaction: (closure) => storage.transactionSync(closure),
+    });
+    this.#plans = new PlannedChanges({
+      topics: this.#topics,
+      registration: this.#registration,
+      change: (change) => this.#change(change),
     });
     const sessions = new Sessions(this.#store, this.timers, clock);
     this.#context = {
@@ -132,7 +128,7 @@ export class Coordinator implements GroupRpc {
       settings,
       timers: this.timers,
       sessions,
-      group: () => (this.#group?.type === "consumer" ? this.#group : undefined),
+      group: () => this.#consumers,
       heartbeat: (request, done) => this.#consumerHeartbeat(request, { type: "socket" }, done),
       change: (change) => this.#change(change),
       commit: (request) => this.commitOffsets(request),
@@ -141,7 +137,7 @@ export class Coordinator implements GroupRpc {
     });
     this.#polls = new PollMembers({
       newId: around.newId,
-      group: () => (this.#group?.type === "consumer" ? this.#group : undefined),
+      group: () => this.#consumers,
       heartbeat: (request, native, done) => this.#consumerHeartbeat(request, native, done),
       committed: (assignment) => this.#offsets.fetch(topicPartitionsOf(assignment)),
     });
@@ -173,7 +169,7 @@ export class Coordinator implements GroupRpc {
       ...asked,
       rebalanceTimeoutMs: rebalanceTimeoutMs < 0 ? sessionTimeoutMs : rebalanceTimeoutMs,
     };
-    const result = await this.#carryOut((): Plan<JoinGroupResult | Promise<JoinGroupResult>> | Failure => {
+    const plan = (): Plan<JoinGroupResult | Promise<JoinGroupResult>> | Failure => {
       const group = this.#group;
       // A member that is known belongs to a group that exists.
       if (group === undefined && memberId !== "") return this.#noGroup("UNKNOWN_MEMBER_ID");
@@ -186,7 +182,8 @@ export class Coordinator implements GroupRpc {
         subscribedTopicRegex: null,
       });
       return isFailure(needs) ? needs : { needs, run: (topics) => group.classic.join(request, topics) };
-    }, true);
+    };
+    const result = await this.#plans.carryOut(plan, { opens: true });
     return isFailure(result) ? { memberId, ...result } : result;
   }
 
@@ -233,9 +230,10 @@ export class Coordinator implements GroupRpc {
 
   async removeMember(memberId: string): Promise<Failure | null> {
     return this.#change(() => {
-      const member = this.#group?.type === "consumer" ? this.#group.membership.get(memberId) : undefined;
-      if (this.#group?.type === "consumer" && member !== undefined && member.classic === null) {
-        this.#group.membership.fence(member);
+      const membership = this.#consumers?.membership;
+      const member = membership?.get(memberId);
+      if (membership !== undefined && member !== undefined && member.classic === null) {
+        membership.fence(member);
         return null;
       }
       const left = this.#classicFace?.leave([{ memberId, instanceId: null }])[0];
@@ -258,7 +256,7 @@ export class Coordinator implements GroupRpc {
       if (!isFailure(answer)) done?.(answer);
       return answer;
     };
-    return this.#carryOut(
+    return this.#plans.carryOut(
       () => {
         const group = this.#group;
         // Of these, Kafka says GROUP_ID_NOT_FOUND, which ends a client; a member that has been forgotten joins again.
@@ -278,10 +276,9 @@ export class Coordinator implements GroupRpc {
             return beat(consumers, topics);
           },
         };
-        // Such a member is told at once which of its topics there are.
       },
-      isJoining,
-      isJoining && native !== null,
+      // A member that does not speak Kafka's protocol is told at once which of its topics there are.
+      { opens: isJoining, looksAgain: isJoining && native !== null },
     );
   }
 
@@ -327,8 +324,7 @@ export class Coordinator implements GroupRpc {
 
   /** For members that ask for nothing: what has become of their topics. */
   async #lookForTopics(isAsked: boolean): Promise<void> {
-    const needs =
-      this.#group?.type === "consumer" ? this.#group.membership.subscriptionsWith(NOTHING_NEW) : undefined;
+    const needs = this.#consumers?.membership.subscriptionsWith(NOTHING_NEW);
     if (needs === undefined || isFailure(needs)) return;
     if (!isAsked && this.#topics.peek(needs) !== undefined) return;
     try {
@@ -336,40 +332,6 @@ export class Coordinator implements GroupRpc {
       this.#change(() => undefined);
     } catch (error) {
       console.warn("the Controller could not be asked for topics, the next time will do:", error);
-    }
-  }
-
-  /**
-   * Plans, waits for what the plan needs, and plans anew: meanwhile everything may have become different. From the last plan
-   * to the change everything happens in one turn.
-   */
-  async #carryOut<T>(
-    plan: () => Plan<T> | Failure,
-    opens: boolean,
-    looksAgain = false,
-  ): Promise<T | Failure> {
-    let isControllerDown = false;
-    let mustLook = looksAgain;
-    for (;;) {
-      const planned = plan();
-      if ("error" in planned) return planned;
-      if (opens && !this.#registration.isOpen) {
-        await this.#registration.open(this.groupId);
-        continue;
-      }
-      const { needs, run } = planned;
-      const isKnown = needs !== undefined && (!mustLook || isControllerDown);
-      const topics = isKnown ? this.#topics.peek(needs, isControllerDown) : undefined;
-      if (needs === undefined || topics !== undefined || isControllerDown) {
-        return this.#change(() => run(topics));
-      }
-      try {
-        await this.#topics.refresh(needs);
-        mustLook = false;
-      } catch (error) {
-        console.warn("the Controller could not be asked for topics, what is known must do:", error);
-        isControllerDown = true;
-      }
     }
   }
 
@@ -428,7 +390,7 @@ export class Coordinator implements GroupRpc {
     if (this.#group === undefined && request.generation >= 0) {
       return this.#noGroup(request.knowsMemberEpochs ? "GROUP_ID_NOT_FOUND" : "ILLEGAL_GENERATION");
     }
-    while (!this.#registration.isOpen) await this.#registration.open(this.groupId);
+    while (!this.#registration.isOpen) await this.#registration.open();
     return this.#commits.add(request);
   }
 
@@ -532,10 +494,8 @@ export class Coordinator implements GroupRpc {
       this.sockets.look();
       const result = change();
       // The last member of KIP-848 has gone: the others have their protocol back.
-      if (this.#group?.type === "consumer" && this.#group.classic.isSpokenByAll) {
-        this.#group = downgraded(this.#context, this.#group);
-      }
-      if (this.#group?.type === "consumer") this.#settle(this.#group);
+      if (this.#consumers?.classic.isSpokenByAll) this.#group = downgraded(this.#context, this.#consumers);
+      if (this.#consumers !== undefined) this.#settle(this.#consumers);
       this.#group?.flush();
       if (this.#group?.isEmpty === true && !wasEmpty) this.#offsets.schedule(this.#group);
       return result;
@@ -545,8 +505,14 @@ export class Coordinator implements GroupRpc {
   }
 
   #settle(group: ConsumerGroup): void {
+    if (!this.sockets.hasMembers) return;
     const known = group.membership.subscriptionsWith(NOTHING_NEW);
     this.sockets.settle(group, isFailure(known) ? undefined : this.#topics.peek(known, true));
+  }
+
+  /** The group, if its partitions are assigned here. */
+  get #consumers(): ConsumerGroup | undefined {
+    return this.#group?.type === "consumer" ? this.#group : undefined;
   }
 
   /** Who answers members of the classic protocol. */

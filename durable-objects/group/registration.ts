@@ -1,6 +1,7 @@
 import type { GroupStore } from "./group-store.ts";
 
 export interface RegistrationCalls {
+  readonly groupId: string;
   open(): Promise<void>;
   close(): Promise<void>;
   transaction<T>(closure: () => T): T;
@@ -27,21 +28,21 @@ export class Registration {
   }
 
   /** Look at {@link isOpen} again after it; rejects if the Controller cannot be reached. */
-  async open(groupId: string): Promise<void> {
-    this.#opening ??= this.#openOnce(groupId).finally(() => {
+  async open(): Promise<void> {
+    this.#opening ??= this.#openOnce().finally(() => {
       this.#opening = undefined;
     });
     await this.#opening;
   }
 
-  async #openOnce(groupId: string): Promise<void> {
+  async #openOnce(): Promise<void> {
     // The Controller must not hear of the closing after it has heard of this.
     await this.#closing;
     if (this.#store.exists && !this.#store.isClosing) return;
     await this.#calls.open();
     this.#calls.transaction(() => {
       if (this.#store.exists) this.#store.setClosing(false);
-      else this.#store.create(groupId);
+      else this.#store.create(this.#calls.groupId);
     });
   }
 

@@ -94,7 +94,7 @@ export class SocketMembers {
       this.#connections.set(socket, connection);
       if (connection.memberId !== "") this.#byMember.set(connection.memberId, connection);
     }
-    if (this.#byMember.size > 0) this.#lookLater();
+    if (this.hasMembers) this.#lookLater();
   }
 
   /** The group is restored, too. */
@@ -103,6 +103,10 @@ export class SocketMembers {
     for (const [memberId, connection] of this.#byMember) {
       connection.told = group?.membership.get(memberId);
     }
+  }
+
+  get hasMembers(): boolean {
+    return this.#byMember.size > 0;
   }
 
   isConnected(memberId: string): boolean {
@@ -163,7 +167,7 @@ export class SocketMembers {
       connection.close(closeCodeOf("REQUEST_TIMED_OUT"), "REQUEST_TIMED_OUT");
       this.#lose(connection);
     }
-    if (this.#byMember.size > 0) this.#lookLater();
+    if (this.hasMembers) this.#lookLater();
   }
 
   #lookLater(): void {
@@ -321,9 +325,8 @@ export class SocketMembers {
 
   // ── telling ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Inside a change, at its end: everyone who has a socket is moved on as far as that is possible now. */
+  /** Inside a change, at its end, if there are such members: everyone who has a socket is moved on as far as that is possible now. */
   settle(group: ConsumerGroup, topics: TopicSnapshot | undefined): void {
-    if (this.#byMember.size === 0) return;
     group.membership.catchUp(false, topics);
     if (group.membership.revision === this.#toldRevision) return;
     for (const memberId of this.#byMember.keys()) group.moveOn(memberId);
@@ -331,7 +334,7 @@ export class SocketMembers {
 
   /** After a change, in the same turn: whoever has a socket is told what has become different for it. */
   tell(): void {
-    if (this.#byMember.size === 0) return;
+    if (!this.hasMembers) return;
     const group = this.#context.group();
     const revision = group?.membership.revision;
     if (revision !== undefined && revision === this.#toldRevision) return;
