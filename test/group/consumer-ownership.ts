@@ -1,4 +1,5 @@
-import type { Owner } from "./classic-client.ts";
+import type { TopicId } from "../../src/model/ids.ts";
+import type { Owner, Witness } from "./classic-client.ts";
 import type { ConsumerWitness } from "./consumer-client.ts";
 
 /** Holds against one another what the clients are told; each finding is a broken promise. */
@@ -27,7 +28,12 @@ export class ConsumerOwnership implements ConsumerWitness {
     // Of a client that has not been heard of for longer than its session nobody knows what it believes.
     const isCurrent = owner !== undefined && this.#world.nowMs - owner.lastHeardMs < owner.sessionTimeoutMs;
     if (owner !== undefined && owner !== client && isCurrent) {
-      throw new Error(`${partition} belongs to ${owner.memberId} and to ${client.memberId}`);
+      const silentMs = this.#world.nowMs - owner.lastHeardMs;
+      this.failed(
+        new Error(
+          `${partition} belongs to ${owner.memberId}, heard ${silentMs} ms ago, and to ${client.memberId}`,
+        ),
+      );
     }
     this.#owners.set(partition, client);
   }
@@ -38,12 +44,33 @@ export class ConsumerOwnership implements ConsumerWitness {
 
   starts(partition: string, committed: number): void {
     const least = this.acknowledged.get(partition) ?? 0;
-    if (committed < least) throw new Error(`${partition}: ${least} was committed, ${committed} is left`);
+    if (committed < least)
+      this.failed(new Error(`${partition}: ${least} was committed, ${committed} is left`));
   }
 
   committed(partition: string, offset: number): void {
     const least = this.acknowledged.get(partition) ?? 0;
-    if (offset < least) throw new Error(`${partition} went back from ${least} to ${offset}`);
+    if (offset < least) this.failed(new Error(`${partition} went back from ${least} to ${offset}`));
     this.acknowledged.set(partition, offset);
   }
+}
+
+/** The same for clients of the classic protocol, which speak of the partitions of one topic by their numbers. */
+export function classicOwnership(
+  ownership: ConsumerOwnership,
+  topicId: TopicId,
+  partitions: number,
+): Witness {
+  const key = (partition: number) => `${topicId}/${partition}`;
+  return {
+    partitions,
+    generation: 0,
+    joined() {},
+    owns() {},
+    failed: (error) => ownership.failed(error),
+    acquires: (owner, partition) => ownership.acquires(owner, key(partition)),
+    releases: (owner, partition) => ownership.releases(owner, key(partition)),
+    starts: (partition, committed) => ownership.starts(key(partition), committed),
+    committed: (partition, offset) => ownership.committed(key(partition), offset),
+  };
 }

@@ -1,79 +1,16 @@
 import { afterAll, expect, test, vi } from "vitest";
 import { ok } from "../cluster/results.ts";
-import { ClassicClient, type Owner, type Witness } from "./classic-client.ts";
+import { ClassicClient } from "./classic-client.ts";
 import { TOPIC, TOPIC_ID } from "./classic-requests.ts";
-import { ConsumerClient, type ConsumerWitness } from "./consumer-client.ts";
+import { ConsumerClient } from "./consumer-client.ts";
+import { ConsumerOwnership, classicOwnership } from "./consumer-ownership.ts";
 import { GroupWorld } from "./group-world.ts";
 import { Random, seeds } from "./random.ts";
+import { liveInPeace } from "./simulated-topics.ts";
 
 const PARTITIONS = 7;
 const STEPS = 300;
 const CLIENTS_MAX = 6;
-
-/** What clients of both protocols are told, held against one another. */
-class Witnesses {
-  readonly #world: GroupWorld;
-  readonly #owners = new Map<number, Owner>();
-  readonly acknowledged = new Map<number, number>();
-  readonly classic: Witness;
-  readonly consumer: ConsumerWitness;
-  failure: unknown;
-
-  constructor(world: GroupWorld, random: Random) {
-    this.#world = world;
-    const failed = (error: unknown) => {
-      this.failure ??= error;
-    };
-    this.classic = {
-      partitions: PARTITIONS,
-      generation: 0,
-      joined() {},
-      owns() {},
-      failed,
-      acquires: (owner, partition) => this.#acquires(owner, partition),
-      releases: (owner, partition) => this.#releases(owner, partition),
-      starts: (partition, committed) => this.#starts(partition, committed),
-      committed: (partition, offset) => this.#committed(partition, offset),
-    };
-    this.consumer = {
-      isQuick: () => random.chance(0.5),
-      failed,
-      acquires: (owner, partition) => this.#acquires(owner, indexOf(partition)),
-      releases: (owner, partition) => this.#releases(owner, indexOf(partition)),
-      starts: (partition, committed) => this.#starts(indexOf(partition), committed),
-      committed: (partition, offset) => this.#committed(indexOf(partition), offset),
-    };
-  }
-
-  #acquires(owner: Owner, partition: number): void {
-    const other = this.#owners.get(partition);
-    const isCurrent = other !== undefined && this.#world.nowMs - other.lastHeardMs < other.sessionTimeoutMs;
-    if (other !== undefined && other !== owner && isCurrent) {
-      throw new Error(`partition ${partition} belongs to ${other.memberId} and to ${owner.memberId}`);
-    }
-    this.#owners.set(partition, owner);
-  }
-
-  #releases(owner: Owner, partition: number): void {
-    if (this.#owners.get(partition) === owner) this.#owners.delete(partition);
-  }
-
-  #starts(partition: number, committed: number): void {
-    const least = this.acknowledged.get(partition) ?? 0;
-    if (committed < least)
-      throw new Error(`partition ${partition}: ${least} was committed, ${committed} is left`);
-  }
-
-  #committed(partition: number, offset: number): void {
-    const least = this.acknowledged.get(partition) ?? 0;
-    if (offset < least) throw new Error(`partition ${partition} went back from ${least} to ${offset}`);
-    this.acknowledged.set(partition, offset);
-  }
-}
-
-function indexOf(partition: string): number {
-  return Number(partition.split("/")[1]);
-}
 
 const seen = new Set<string>();
 
@@ -89,14 +26,15 @@ test.each(seeds(25))(
     const random = new Random(seed);
     const world = new GroupWorld({ membersMax: CLIENTS_MAX });
     world.setTopic(TOPIC, PARTITIONS, TOPIC_ID);
-    const witness = new Witnesses(world, random);
+    const witness = new ConsumerOwnership(world, random);
+    const classic = classicOwnership(witness, TOPIC_ID, PARTITIONS);
     const clients: (ClassicClient | ConsumerClient)[] = [];
     let ids = 0;
     const join = (isClassic: boolean) =>
       clients.push(
         isClassic
-          ? new ClassicClient(world, witness.classic, null)
-          : new ConsumerClient(world, witness.consumer, `member-${++ids}`, null, {
+          ? new ClassicClient(world, classic, null)
+          : new ConsumerClient(world, witness, `member-${++ids}`, null, {
               names: [TOPIC],
               regex: "",
             }),
@@ -132,10 +70,7 @@ test.each(seeds(25))(
 
     if (alive().length === 0) join(true);
     for (const client of clients) client.pausedUntilMs = 0;
-    for (let elapsedMs = 0; elapsedMs < 240_000; elapsedMs += 500) {
-      for (const client of alive()) client.step();
-      await world.advance(500);
-    }
+    await liveInPeace(world, alive, { ms: 240_000, stepMs: 500 });
     checkFailures();
     const description = ok(await world.ask((group) => group.describe()));
     expect(description.state).toBe("Stable");
@@ -144,7 +79,7 @@ test.each(seeds(25))(
     );
     expect(description.members).toHaveLength(alive().length);
     const owned = alive().flatMap((client) =>
-      [...client.owned].map((partition) => indexOf(`/${String(partition).split("/").at(-1)}`)),
+      [...client.owned].map((partition) => Number(String(partition).split("/").at(-1))),
     );
     expect(owned.toSorted((a, b) => a - b)).toEqual(Array.from({ length: PARTITIONS }, (_, index) => index));
   },
