@@ -6,6 +6,7 @@
 
 import { median } from "./harness/latencies.ts";
 import type { Answer, Bench, Question } from "./harness/question.ts";
+import { inRounds } from "./harness/rounds.ts";
 import { EDGELOG, KAFKA_SYNCED, systemText, withSystems } from "./harness/systems.ts";
 import type { Cell } from "./harness/table.ts";
 import { type EndToEnd, openLoop } from "./load/open-loop.ts";
@@ -41,33 +42,28 @@ async function measureAll(
     normal: { warmUpMs: 1_000, ms: 4_000 },
     full: { warmUpMs: 3_000, ms: 20_000 },
   });
-  const found = new Map<string, Quantiles[]>();
-  const steps = SHAPES.length * rounds * systems.length;
-  let step = 0;
-  for (const shape of SHAPES) {
-    for (let round = 0; round < rounds; round++) {
-      for (const system of systems) {
-        bench.progress(`${shape.name}: ${system.name}`, step++ / steps);
-        const log = await system.newLog();
-        const result = await openLoop(log, { ...shape, ...times, lingerMs: LINGER_MS });
-        const key = `${shape.name}|${system.name}`;
-        found.set(key, [...(found.get(key) ?? []), quantilesOf(result)]);
-        await log.remove();
-      }
-    }
-  }
-  const figures = (shape: string, system: string) => medianOf(found.get(`${shape}|${system}`) ?? []);
-  const tables = SHAPES.map(({ name, perSecond }) => ({
-    title: `${name} (${perSecond} records/s)`,
+  const found = await inRounds(
+    bench,
+    { shapes: SHAPES, systems, rounds, share: 1 },
+    async (system, shape) => {
+      const log = await system.newLog();
+      const result = await openLoop(log, { ...shape, ...times, lingerMs: LINGER_MS });
+      await log.remove();
+      return quantilesOf(result);
+    },
+  );
+  const figures = (shape: (typeof SHAPES)[number], system: string) => medianOf(found(shape, system));
+  const tables = SHAPES.map((shape) => ({
+    title: `${shape.name} (${shape.perSecond} records/s)`,
     columns: ["system", "p50 ms", "p99 ms", "p99.9 ms", { name: "records/s", digits: 0 }],
     rows: systems.map((system): Cell[] => {
-      const { ms, perSecond: achieved } = figures(name, system.name);
+      const { ms, perSecond: achieved } = figures(shape, system.name);
       return [systemText(system), ...ms, achieved];
     }),
   }));
   const [first] = SHAPES;
-  const ours = figures(first.name, EDGELOG).ms[1] ?? Number.NaN;
-  const kafkas = figures(first.name, KAFKA_SYNCED).ms[1] ?? Number.NaN;
+  const ours = figures(first, EDGELOG).ms[1] ?? Number.NaN;
+  const kafkas = figures(first, KAFKA_SYNCED).ms[1] ?? Number.NaN;
   const targets = [
     {
       target: "End-to-end p99 at 10 MB/s of 1 KB records: Kafka's at equal durability, over Edgelog's",

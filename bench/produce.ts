@@ -7,6 +7,7 @@
 import { median } from "./harness/latencies.ts";
 import { cpuMs } from "./harness/process.ts";
 import type { Answer, Bench, Question, TargetResult } from "./harness/question.ts";
+import { type Found, inRounds } from "./harness/rounds.ts";
 import { EDGELOG, isKafkaSystem, KAFKA_SYNCED, systemText, withSystems } from "./harness/systems.ts";
 import type { Cell, Table } from "./harness/table.ts";
 import { drive } from "./load/drive.ts";
@@ -46,20 +47,12 @@ async function measureAll(
     normal: { warmUpMs: 1_000, ms: 2_000 },
     full: { warmUpMs: 3_000, ms: 5_000 },
   });
-  const found = new Map<string, Rate[]>();
-  const steps = rounds * SHAPES.length * systems.length;
-  let step = 0;
-  for (const shape of SHAPES) {
-    for (let round = 0; round < rounds; round++) {
-      for (const system of systems) {
-        bench.progress(`${shape.name}: ${system.name}`, (0.8 * step++) / steps);
-        const key = keyOf(shape, system);
-        found.set(key, [...(found.get(key) ?? []), await measure(system, shape, times)]);
-      }
-    }
-  }
-  const rate = (shape: Shape, name: string) =>
-    median((found.get(`${shape.name}|${name}`) ?? []).map(({ perSecond }) => perSecond));
+  const found = await inRounds(
+    bench,
+    { shapes: SHAPES, systems, rounds, share: 0.8 },
+    (system, shape: Shape) => measure(system, shape, times),
+  );
+  const rate = (shape: Shape, name: string) => median(found(shape, name).map(({ perSecond }) => perSecond));
   const tables = SHAPES.map((shape) => tableOf(shape, systems, found));
   const perf = await perfTable(bench, systems);
   const [batched] = SHAPES;
@@ -113,13 +106,9 @@ async function measure(
   }
 }
 
-function tableOf(
-  shape: Shape,
-  systems: readonly LogSystem[],
-  found: ReadonlyMap<string, readonly Rate[]>,
-): Table {
+function tableOf(shape: Shape, systems: readonly LogSystem[], found: Found<Shape, Rate>): Table {
   const rows = systems.map((system) => {
-    const rates = found.get(keyOf(shape, system)) ?? [];
+    const rates = found(shape, system.name);
     return {
       system,
       perSecond: median(rates.map(({ perSecond }) => perSecond)),
@@ -173,8 +162,4 @@ async function perfTable(bench: Bench, systems: readonly LogSystem[]) {
 async function cpuOf({ pids }: LogSystem): Promise<number> {
   const all = await Promise.all(pids.map(cpuMs));
   return all.reduce((sum, ms) => sum + ms, 0);
-}
-
-function keyOf(shape: Shape, system: LogSystem): string {
-  return `${shape.name}|${system.name}`;
 }

@@ -2,9 +2,10 @@ import { existsSync, readdirSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { claimPorts } from "../../src/cli/ports.ts";
 import { newKafkaLog } from "../load/kafka-log.ts";
 import { HOW_TO_INSTALL, type Peer } from "./peer.ts";
-import { freePorts, outputOf, startServer } from "./process.ts";
+import { outputOf, startServer } from "./process.ts";
 
 const LIBS = fileURLToPath(new URL("./kafka/libs", import.meta.url).href);
 /** As kafka-server-start.sh and kafka-run-class.sh start it. */
@@ -41,7 +42,7 @@ function kafka(name: string, syncsBeforeAck: boolean, extra: Readonly<Record<str
     syncsBeforeAck,
     missing: kafkaMissing,
     async start(dataDir) {
-      const [port = 0, controllerPort = 0] = await freePorts(2);
+      const [port = 0, controllerPort = 0] = await claimPorts("127.0.0.1", [0, 0]);
       const address = `127.0.0.1:${port}`;
       const properties = join(dataDir, "server.properties");
       const settings = { ...settingsFor(dataDir, address, controllerPort), ...extra };

@@ -2,9 +2,10 @@ import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { claimPorts } from "../../src/cli/ports.ts";
 import { newNatsLog } from "../load/nats-log.ts";
 import { HOW_TO_INSTALL, type Peer } from "./peer.ts";
-import { freePorts, outputOf, startServer } from "./process.ts";
+import { outputOf, startServer } from "./process.ts";
 
 const BUILT = fileURLToPath(new URL("./bin/nats-server", import.meta.url).href);
 const COMMAND = existsSync(BUILT) ? BUILT : "nats-server";
@@ -28,7 +29,7 @@ function nats(name: string, syncsBeforeAck: boolean, setting: string): Peer {
         : `nats-server ${version} has no sync_interval (2.10 and later); ${HOW_TO_INSTALL} (needs Go)`;
     },
     async start(dataDir) {
-      const [port = 0] = await freePorts(1);
+      const [port = 0] = await claimPorts("127.0.0.1", [0]);
       const config = join(dataDir, "nats.conf");
       const store = JSON.stringify(join(dataDir, "jetstream"));
       await writeFile(

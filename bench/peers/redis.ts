@@ -1,6 +1,7 @@
+import { claimPorts } from "../../src/cli/ports.ts";
 import { newRedisLog } from "../load/redis-log.ts";
 import { HOW_TO_INSTALL, type Peer } from "./peer.ts";
-import { freePorts, outputOf, startServer } from "./process.ts";
+import { outputOf, startServer } from "./process.ts";
 
 export const REDIS: readonly Peer[] = [
   redis("Redis Streams", false, []),
@@ -17,7 +18,7 @@ function redis(name: string, syncsBeforeAck: boolean, settings: readonly string[
         : undefined;
     },
     async start(dataDir) {
-      const [port = 0] = await freePorts(1);
+      const [port = 0] = await claimPorts("127.0.0.1", [0]);
       const args = ["--bind", "127.0.0.1", "--port", String(port), "--dir", dataDir, ...settings];
       const { pid, stop } = await startServer("redis-server", args, port);
       const version = (await versionOf()) ?? "unknown";

@@ -32,8 +32,8 @@ function isPortTaken(error: unknown): boolean {
   return ("code" in error && error.code === "ERR_ADDRESS_IN_USE") || isPortTaken(error.cause);
 }
 
-/** Each is tried first, so that the error says which it was. */
-async function claimPorts(host: string, ports: readonly number[]): Promise<number[]> {
+/** Ports that were free a moment ago; a 0 becomes a free one. Each is tried first, so that the error says which it was. */
+export async function claimPorts(host: string, ports: readonly number[]): Promise<number[]> {
   const claims = await Promise.allSettled(
     ports.map((port, i) => claimPort(host, port, i === 0 ? "--port" : "--kafka-port")),
   );
