@@ -15,6 +15,8 @@ export interface TestCluster {
   client(options?: Partial<EdgelogOptions>): Edgelog;
   /** A topic of the test's own. */
   newTopic(partitions?: number, configs?: Record<string, string>): Promise<string>;
+  /** Numbers, each to the next partition, with keys that no connection can compress, in batches of at most 20 kB. */
+  produce(topic: string, count: number, partitions: number, from?: number): Promise<void>;
 }
 
 export interface TestClusterOptions {
@@ -67,6 +69,17 @@ export function useCluster({ rootToken, allowedOrigins }: TestClusterOptions = {
       const name = `topic-${++topics}`;
       await client().topics.create(name, { partitions, configs });
       return name;
+    },
+    async produce(topic, count, partitions, from = 0) {
+      const producer = client().producer({ topic, maxRequestSize: 20_000 });
+      await producer.sendAll(
+        Array.from({ length: count }, (_, i) => ({
+          key: crypto.getRandomValues(new Uint8Array(50)),
+          value: `${from + i}`,
+          partition: (from + i) % partitions,
+        })),
+      );
+      await producer.close();
     },
   };
 }

@@ -12,23 +12,6 @@ async function produceOneByOne(topic: string, values: readonly string[], partiti
   await producer.close();
 }
 
-/** With keys that no connection can compress, in batches of at most 20 kB. */ async function produce(
-  topic: string,
-  count: number,
-  partitions: number,
-  from = 0,
-): Promise<void> {
-  const producer = cluster.client().producer({ topic, maxRequestSize: 20_000 });
-  await producer.sendAll(
-    Array.from({ length: count }, (_, i) => ({
-      key: crypto.getRandomValues(new Uint8Array(50)),
-      value: `${from + i}`,
-      partition: (from + i) % partitions,
-    })),
-  );
-  await producer.close();
-}
-
 /** Every value once, and those of a partition in order. */
 function expectComplete(records: readonly ConsumedRecord[], count: number, partitions: number): void {
   expect(records).toHaveLength(count);
@@ -128,7 +111,7 @@ test.each([
   ["one connection for all", 0],
 ])("all partitions are read in order, with %s", async (_, maxDirectConnections) => {
   const topic = await cluster.newTopic(5);
-  await produce(topic, 5_000, 5);
+  await cluster.produce(topic, 5_000, 5);
   const records = cluster.client().consume(topic, { from: "earliest", maxDirectConnections });
   const before = await take(records, 5_000);
   expectComplete(before, 5_000, 5);
@@ -141,7 +124,7 @@ test.each([
   "however often connections break, nothing is missed or repeated, with %s",
   async (_, maxDirectConnections) => {
     const topic = await cluster.newTopic(3);
-    await produce(topic, 30_000, 3);
+    await cluster.produce(topic, 30_000, 3);
     let left = 0;
     let broken = 0;
     cluster.proxy.breaks = (bytes) => {
@@ -162,7 +145,7 @@ test.each([
     });
     const taken: ConsumedRecord[] = [];
     // Half of it is produced while it is read.
-    const producing = produce(topic, 30_000, 3, 30_000);
+    const producing = cluster.produce(topic, 30_000, 3, 30_000);
     for await (const record of records) {
       taken.push(record);
       if (taken.length === 60_000) break;
@@ -255,7 +238,7 @@ test("an idle connection that answers pings is kept", async () => {
 
 test("positions() resumes exactly after the last record that was given out", async () => {
   const topic = await cluster.newTopic(2);
-  await produce(topic, 1_000, 2);
+  await cluster.produce(topic, 1_000, 2);
   const client = cluster.client();
   const first = client.consume(topic, { from: "earliest" });
   const taken: ConsumedRecord[] = [];
@@ -295,7 +278,7 @@ test("the loop throws the reason when the signal aborts, and ends quietly when i
 
 test("leaving the loop closes the connections", async () => {
   const topic = await cluster.newTopic(3);
-  await produce(topic, 3, 3);
+  await cluster.produce(topic, 3, 3);
   cluster.proxy.breakAll();
   let opened = 0;
   let closed: () => void = () => {};

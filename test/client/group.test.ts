@@ -15,19 +15,6 @@ const cluster = useCluster();
 let groups = 0;
 const newGroup = () => `group-${++groups}`;
 
-async function produce(topic: string, count: number, partitions: number, from = 0): Promise<void> {
-  const producer = cluster.client().producer({ topic, maxRequestSize: 20_000 });
-  await producer.sendAll(
-    Array.from({ length: count }, (_, i) => ({
-      // No connection can compress it.
-      key: crypto.getRandomValues(new Uint8Array(50)),
-      value: `${from + i}`,
-      partition: (from + i) % partitions,
-    })),
-  );
-  await producer.close();
-}
-
 async function committed(group: string, topic: string): Promise<Record<number, number>> {
   const offsets: Record<number, number> = {};
   for (const { topic: of, partition, offset } of await cluster.client().groups.offsets(group)) {
@@ -140,7 +127,7 @@ describe("a group", () => {
   test("shares the partitions among its members, who give up what others are to have and go on with the rest", async () => {
     const topic = await cluster.newTopic(6);
     const group = newGroup();
-    await produce(topic, 600, 6);
+    await cluster.produce(topic, 600, 6);
     const members = [new Member(topic, { group })];
     await until(members, () => countOf(members) === 600);
     const [first] = members;
@@ -149,14 +136,14 @@ describe("a group", () => {
     // Two stayed, all the time.
     expect(new Set(first?.revoked).size).toBe(4);
     expect(first?.assigned).toHaveLength(6);
-    await produce(topic, 600, 6, 600);
+    await cluster.produce(topic, 600, 6, 600);
     await until(members, () => countOf(members) >= 1_200);
     // Positions were committed before the partitions were given up: nothing came twice.
     expect(valuesOf(members)).toEqual(range(0, 1_200));
     const [leaving, ...staying] = members;
     await leaving?.close();
     await until(staying, () => isShared(staying, 6));
-    await produce(topic, 60, 6, 1_200);
+    await cluster.produce(topic, 60, 6, 1_200);
     await until(staying, () => countOf(members) >= 1_260);
     expect(valuesOf(members)).toEqual(range(0, 1_260));
     await Promise.all(members.map((member) => member.close()));
@@ -194,7 +181,7 @@ describe("a group", () => {
       const join = () => new Member(topic, options, cluster.client({ url: cluster.proxy.url }));
       const members = [join(), join()];
       const total = 20_000;
-      const producing = produce(topic, total, partitions);
+      const producing = cluster.produce(topic, total, partitions);
       await until(members, () => countOf(members) > total / 4);
       members.push(join());
       await until(members, () => countOf(members) > total / 2);
@@ -225,7 +212,7 @@ describe("a group", () => {
     const group = newGroup();
     const proxy = new FaultyProxy();
     await proxy.start(new URL(cluster.url));
-    await produce(topic, 30, 3);
+    await cluster.produce(topic, 30, 3);
     const dying = new Member(topic, { group, autoCommit: false }, cluster.client({ url: proxy.url }));
     await dying.until(({ records }) => records.length === 30);
     await dying.subscription.commit([{ topic, partition: 0, offset: 4 }]);
@@ -269,14 +256,14 @@ describe("a group", () => {
   test("lets go of a topic that is deleted, and reads the one that is made anew from its beginning", async () => {
     const topic = await cluster.newTopic(2);
     const group = newGroup();
-    await produce(topic, 20, 2);
+    await cluster.produce(topic, 20, 2);
     const member = new Member(topic, { group });
     await member.until(({ records }) => records.length === 20);
     const { topics } = cluster.client();
     await topics.delete(topic);
     await member.until(({ owned }) => owned.size === 0);
     await topics.create(topic, { partitions: 2 });
-    await produce(topic, 20, 2);
+    await cluster.produce(topic, 20, 2);
     // Something has to wake the coordinator, or its time has to come.
     const second = new Member(topic, { group });
     await until([member, second], () => member.records.length + second.records.length === 40);
@@ -288,7 +275,7 @@ describe("a record", () => {
   test("counts as processed when the loop asks for the next one", async () => {
     const topic = await cluster.newTopic(1);
     const group = newGroup();
-    await produce(topic, 10, 1);
+    await cluster.produce(topic, 10, 1);
     const consume = (options: Partial<GroupConsumeOptions> = {}) =>
       cluster.client().consume(topic, { group, from: "earliest", ...options });
     const texts = (records: ConsumedRecord[]) => records.map((record) => record.text());
@@ -344,12 +331,12 @@ describe("a record", () => {
   test("that is produced after the group has begun at the latest is given to whoever has its partition by then", async () => {
     const topic = await cluster.newTopic(2);
     const group = newGroup();
-    await produce(topic, 10, 2);
+    await cluster.produce(topic, 10, 2);
     const first = cluster.client().consume(topic, { group });
     await first.ready();
     expect(await committed(group, topic)).toEqual({ 0: 5, 1: 5 });
     await first.close();
-    await produce(topic, 4, 2, 10);
+    await cluster.produce(topic, 4, 2, 10);
     const second = cluster.client().consume(topic, { group });
     expect((await take(second, 4)).map((record) => record.text()).sort()).toEqual(["10", "11", "12", "13"]);
   });
@@ -357,7 +344,7 @@ describe("a record", () => {
   test("that retention has removed is passed over as `from` says, or told", async () => {
     const topic = await cluster.newTopic(1);
     const group = newGroup();
-    await produce(topic, 10, 1);
+    await cluster.produce(topic, 10, 1);
     const client = cluster.client();
     await take(client.consume(topic, { group, from: "earliest" }), 3);
     await fetch(`${cluster.url}/v1/topics/${topic}/partitions/0/records?before_offset=6`, {
