@@ -1,8 +1,7 @@
 /**
  * A group whose members assign the partitions among themselves (Kafka's classic protocol): JoinGroup gathers the members
- * of the next generation, SyncGroup hands out what their leader has decided.
- *
- *   Empty → PreparingRebalance → CompletingRebalance → Stable → PreparingRebalance → …
+ * of the next generation, SyncGroup hands out what their leader has decided. Who may ask for what is decided here, how the
+ * group gets to its next generation in rebalance.ts.
  *
  * What is stored: the state, the generation, the leader, the members and their assignments. Parked requests end with the
  * object; their members are told to come again, and find the group in the state where they left it, with all timeouts
@@ -26,14 +25,7 @@ import type {
 } from "../rpc.ts";
 import { Sessions } from "../sessions.ts";
 import type { GroupContext } from "../settings.ts";
-import {
-  type ClassicMember,
-  electProtocol,
-  metadataOf,
-  NO_BYTES,
-  sameBytes,
-  sameProtocols,
-} from "./classic-member.ts";
+import { type ClassicMember, electProtocol, NO_BYTES, sameProtocols } from "./classic-member.ts";
 import {
   type ClassicRecord,
   ClassicRoster,
@@ -41,9 +33,7 @@ import {
   PENDING_TIMER,
   refusal,
 } from "./classic-roster.ts";
-
-const JOIN_TIMER = "join";
-const SYNC_TIMER = "sync";
+import { Rebalance } from "./rebalance.ts";
 
 type Answer<T> = T | Promise<T>;
 
@@ -51,12 +41,12 @@ export class ClassicGroup {
   readonly type = "classic";
   readonly #context: GroupContext;
   readonly #roster: ClassicRoster;
-  /** The first rebalance of an empty group waits for more members while they keep coming. */
-  #initial: { readonly delayMs: number; readonly remainingMs: number; hasGrown: boolean } | undefined;
+  readonly #rebalance: Rebalance;
 
   constructor(context: GroupContext, record: ClassicRecord) {
     this.#context = context;
     this.#roster = new ClassicRoster(context, record);
+    this.#rebalance = new Rebalance(context, this.#roster);
   }
 
   static create(context: GroupContext): ClassicGroup {
@@ -91,7 +81,7 @@ export class ClassicGroup {
       leader: members[0]?.memberId ?? null,
     });
     group.#roster.enter("Stable");
-    group.#beginRebalance();
+    group.#rebalance.begin();
     return group;
   }
 
@@ -104,8 +94,7 @@ export class ClassicGroup {
       this.#roster.forget(member.memberId);
     }
     for (const memberId of [...this.#roster.pending]) this.#roster.forget(memberId);
-    this.#context.timers.cancel(JOIN_TIMER);
-    this.#context.timers.cancel(SYNC_TIMER);
+    this.#rebalance.abandon();
     this.#roster.members.flush();
   }
 
@@ -115,8 +104,7 @@ export class ClassicGroup {
       const member = this.#roster.members.get(stored.memberId);
       if (member !== undefined) this.#context.sessions.restore(stored, member.sessionTimeoutMs);
     }
-    if (this.state === "PreparingRebalance") this.#setTimer(JOIN_TIMER, this.#roster.rebalanceTimeoutMs());
-    if (this.state === "CompletingRebalance") this.#awaitSync();
+    this.#rebalance.restore();
   }
 
   get state(): ClassicState {
@@ -176,7 +164,7 @@ export class ClassicGroup {
       return refusal("GROUP_MAX_SIZE_REACHED", "", this.#roster.fullMessage());
     }
     this.#roster.pending.add(memberId);
-    this.#setTimer(PENDING_TIMER + memberId, request.sessionTimeoutMs);
+    this.#context.timers.set(PENDING_TIMER + memberId, this.#context.clock.now() + request.sessionTimeoutMs);
     return refusal("MEMBER_ID_REQUIRED", memberId, "join again with the member id that comes with this");
   }
 
@@ -198,10 +186,10 @@ export class ClassicGroup {
         (this.state === "Stable" && this.#roster.record.leader !== memberId));
     if (hasLostAnswer) {
       this.#context.sessions.heard(memberId, member.sessionTimeoutMs);
-      return this.#joined(member);
+      return this.#rebalance.joined(member);
     }
     const parked = this.#rejoin(member, request);
-    this.#rebalanceOrGoOn();
+    this.#rebalance.beginOrGoOn();
     return parked;
   }
 
@@ -224,11 +212,11 @@ export class ClassicGroup {
     };
     this.#roster.members.put(member);
     if (this.#roster.record.leader === null) this.#roster.change({ leader: memberId });
-    if (this.#initial !== undefined) this.#initial.hasGrown = true;
+    this.#rebalance.grown();
     this.#roster.newcomers.add(memberId);
     this.#context.sessions.heard(memberId, GROUP_NEW_MEMBER_JOIN_TIMEOUT_MS);
     const parked = this.#roster.joins.park(memberId);
-    this.#rebalanceOrGoOn();
+    this.#rebalance.beginOrGoOn();
     return parked;
   }
 
@@ -252,7 +240,7 @@ export class ClassicGroup {
       electProtocol(this.#roster.members.values()) === this.#roster.record.protocolName
     ) {
       const isLeader = this.#roster.record.leader === memberId;
-      const joined = this.#joined(this.#roster.members.get(memberId) ?? member);
+      const joined = this.#rebalance.joined(this.#roster.members.get(memberId) ?? member);
       this.#roster.joins.answer(
         memberId,
         request.canSkipAssignment
@@ -262,8 +250,7 @@ export class ClassicGroup {
       );
       return parked;
     }
-    if (this.state === "PreparingRebalance") this.#completeJoinIfAll();
-    else this.#beginRebalance();
+    this.#rebalance.beginOrGoOn();
     return parked;
   }
 
@@ -279,118 +266,6 @@ export class ClassicGroup {
     return this.#roster.joins.park(memberId);
   }
 
-  #rebalanceOrGoOn(): void {
-    if (this.state === "PreparingRebalance") this.#completeJoinIfAll();
-    else this.#beginRebalance();
-  }
-
-  #beginRebalance(): void {
-    for (const memberId of this.#roster.syncs.memberIds()) {
-      this.#roster.heard(memberId);
-      this.#roster.syncs.answer(memberId, failure("REBALANCE_IN_PROGRESS"));
-    }
-    this.#roster.awaitingSync.clear();
-    this.#context.timers.cancel(SYNC_TIMER);
-    const isInitial = this.isEmpty;
-    this.#roster.enter("PreparingRebalance");
-    if (!isInitial) {
-      if (!this.#haveAllJoined()) this.#setTimer(JOIN_TIMER, this.#roster.rebalanceTimeoutMs());
-      this.#completeJoinIfAll();
-      return;
-    }
-    const delayMs = this.#context.settings.initialRebalanceDelayMs;
-    const remainingMs = Math.max(this.#roster.rebalanceTimeoutMs() - delayMs, 0);
-    this.#initial = { delayMs, remainingMs, hasGrown: false };
-    if (delayMs > 0) this.#setTimer(JOIN_TIMER, delayMs);
-    else this.#completeJoin();
-  }
-
-  #haveAllJoined(): boolean {
-    return this.#roster.joins.size === this.#roster.members.size && this.#roster.pending.size === 0;
-  }
-
-  #completeJoinIfAll(): void {
-    const isWaitingForMore = this.#initial !== undefined;
-    if (this.state === "PreparingRebalance" && !isWaitingForMore && this.#haveAllJoined()) {
-      this.#completeJoin();
-    }
-  }
-
-  #joinTimeIsUp(): void {
-    if (this.state !== "PreparingRebalance") return;
-    const initial = this.#initial;
-    if (initial === undefined || !initial.hasGrown || initial.remainingMs === 0) {
-      this.#completeJoin();
-      return;
-    }
-    const delayMs = Math.min(this.#context.settings.initialRebalanceDelayMs, initial.remainingMs);
-    const remainingMs = Math.max(initial.remainingMs - initial.delayMs, 0);
-    this.#initial = { delayMs, remainingMs, hasGrown: false };
-    this.#setTimer(JOIN_TIMER, delayMs);
-  }
-
-  /** The next generation is of those who have joined, and of static members who may be back soon. */
-  #completeJoin(): void {
-    this.#context.timers.cancel(JOIN_TIMER);
-    for (const { memberId, instanceId } of [...this.#roster.members.values()]) {
-      if (!this.#roster.joins.has(memberId) && instanceId === null) this.#roster.remove(memberId);
-    }
-    if (this.#roster.members.size > 0 && !this.#electLeader()) {
-      // Only static members are left, and none of them is back: until their sessions end.
-      this.#initial = undefined;
-      this.#setTimer(JOIN_TIMER, this.#roster.rebalanceTimeoutMs());
-      return;
-    }
-    this.#initial = undefined;
-    this.#roster.change({ generation: this.#roster.record.generation + 1 });
-    if (this.#roster.members.size === 0) {
-      this.#roster.change({ protocolName: null, leader: null });
-      this.#roster.enter("Empty");
-      return;
-    }
-    this.#roster.change({ protocolName: electProtocol(this.#roster.members.values()) });
-    this.#roster.enter("CompletingRebalance");
-    for (const member of this.#roster.members.values()) {
-      this.#roster.newcomers.delete(member.memberId);
-      this.#context.sessions.heard(member.memberId, member.sessionTimeoutMs);
-      this.#roster.joins.answer(member.memberId, this.#joined(member));
-    }
-    this.#awaitSync();
-  }
-
-  /** False if nobody has joined. */
-  #electLeader(): boolean {
-    if (this.#roster.record.leader !== null && this.#roster.joins.has(this.#roster.record.leader))
-      return true;
-    for (const { memberId } of this.#roster.members.values()) {
-      if (!this.#roster.joins.has(memberId)) continue;
-      this.#roster.change({ leader: memberId });
-      return true;
-    }
-    return false;
-  }
-
-  #joined({ memberId }: ClassicMember): Exclude<JoinGroupResult, Failure> {
-    const { generation, protocolType, protocolName, leader } = this.#roster.record;
-    const members =
-      leader === memberId
-        ? [...this.#roster.members.values()].map((member) => ({
-            memberId: member.memberId,
-            instanceId: member.instanceId,
-            metadata: metadataOf(member, protocolName),
-          }))
-        : [];
-    return {
-      memberId,
-      generation,
-      protocolType: protocolType ?? "",
-      protocolName: protocolName ?? "",
-      leader: leader ?? "",
-      skipAssignment: false,
-      members,
-    };
-  }
-
   // ── SyncGroup ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   sync(request: SyncGroupRequest): Answer<SyncedGroup | Failure> {
@@ -401,10 +276,12 @@ export class ClassicGroup {
     if (this.state === "PreparingRebalance") return failure("REBALANCE_IN_PROGRESS");
     this.#roster.awaitingSync.delete(memberId);
     this.#context.sessions.heard(memberId, member.sessionTimeoutMs);
-    if (this.state === "Stable") return this.#synced(member);
+    if (this.state === "Stable") return this.#rebalance.synced(member);
     const parked = this.#roster.syncs.park(memberId);
     if (this.#roster.record.leader === memberId) {
-      this.#assign(new Map(assignments.map(({ memberId, assignment }) => [memberId, assignment])));
+      this.#rebalance.complete(
+        new Map(assignments.map(({ memberId, assignment }) => [memberId, assignment])),
+      );
     }
     return parked;
   }
@@ -420,41 +297,6 @@ export class ClassicGroup {
     return failure("INCONSISTENT_GROUP_PROTOCOL", `the group has chosen ${type}, ${name}`);
   }
 
-  #assign(assignments: ReadonlyMap<string, Uint8Array>): void {
-    for (const member of [...this.#roster.members.values()]) {
-      const assignment = assignments.get(member.memberId) ?? NO_BYTES;
-      if (!sameBytes(assignment, member.assignment)) this.#roster.members.put({ ...member, assignment });
-    }
-    this.#roster.enter("Stable");
-    for (const member of this.#roster.members.values()) {
-      if (!this.#roster.syncs.has(member.memberId)) continue;
-      this.#context.sessions.heard(member.memberId, member.sessionTimeoutMs);
-      this.#roster.syncs.answer(member.memberId, this.#synced(member));
-    }
-  }
-
-  #synced({ assignment }: ClassicMember): SyncedGroup {
-    const { protocolType, protocolName } = this.#roster.record;
-    return { protocolType: protocolType ?? "", protocolName: protocolName ?? "", assignment };
-  }
-
-  /** At least a session's time, which Kafka does not grant: clients may join with a rebalance timeout of 0. */
-  #awaitSync(): void {
-    let timeoutMs = this.#roster.rebalanceTimeoutMs();
-    for (const { memberId, sessionTimeoutMs } of this.#roster.members.values()) {
-      this.#roster.awaitingSync.add(memberId);
-      timeoutMs = Math.max(timeoutMs, sessionTimeoutMs);
-    }
-    this.#setTimer(SYNC_TIMER, timeoutMs);
-  }
-
-  #syncTimeIsUp(): void {
-    const isOpen = this.state === "CompletingRebalance" || this.state === "Stable";
-    if (!isOpen || this.#roster.awaitingSync.size === 0) return;
-    for (const memberId of [...this.#roster.awaitingSync]) this.#roster.remove(memberId);
-    this.#beginRebalance();
-  }
-
   // ── Heartbeat, LeaveGroup ──────────────────────────────────────────────────────────────────────────────────────────
 
   heartbeat({ memberId, instanceId, generation }: HeartbeatRequest): Failure | null {
@@ -468,7 +310,7 @@ export class ClassicGroup {
   leave(leaving: readonly LeavingMember[]): LeftMember[] {
     const before = this.#roster.members.size;
     const left = leaving.map((member) => ({ ...member, error: this.#leaveOne(member) }));
-    this.#afterRemoval(this.#roster.members.size < before);
+    this.#rebalance.someoneLeft(this.#roster.members.size < before);
     return left;
   }
 
@@ -486,29 +328,19 @@ export class ClassicGroup {
     return problem?.error ?? null;
   }
 
-  #afterRemoval(wasMember: boolean): void {
-    if (this.state === "PreparingRebalance") this.#completeJoinIfAll();
-    else if (wasMember && !this.isEmpty) this.#beginRebalance();
-  }
-
   // ── timers ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   timeIsUp(timer: string): void {
+    if (this.#rebalance.timeIsUp(timer)) return;
     const memberId = Sessions.memberOf(timer);
-    if (timer === JOIN_TIMER) this.#joinTimeIsUp();
-    else if (timer === SYNC_TIMER) this.#syncTimeIsUp();
-    else if (timer.startsWith(PENDING_TIMER)) this.#expire(timer.slice(PENDING_TIMER.length));
+    if (timer.startsWith(PENDING_TIMER)) this.#expire(timer.slice(PENDING_TIMER.length));
     else if (memberId !== undefined && !this.#roster.isWaiting(memberId)) this.#expire(memberId);
   }
 
   #expire(memberId: string): void {
     const wasMember = this.#roster.members.has(memberId);
     this.#roster.remove(memberId);
-    this.#afterRemoval(wasMember);
-  }
-
-  #setTimer(timer: string, inMs: number): void {
-    this.#context.timers.set(timer, this.#context.clock.now() + inMs);
+    this.#rebalance.someoneLeft(wasMember);
   }
 
   // ── offsets ────────────────────────────────────────────────────────────────────────────────────────────────────────
