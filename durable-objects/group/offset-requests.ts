@@ -1,0 +1,128 @@
+import { type Failure, failure } from "../../src/model/errors.ts";
+import type { TopicId } from "../../src/model/ids.ts";
+import { TOPICS_PER_LOOK_UP_MAX } from "../../src/model/limits.ts";
+import type { LogStorage } from "../partition/storage.ts";
+import { CommitQueue, type CommitResult } from "./commit-queue.ts";
+import type { CurrentGroup } from "./current-group.ts";
+import type { GroupOffsets } from "./group-offsets.ts";
+import type { GroupStore } from "./group-store.ts";
+import { commitProblem } from "./requests.ts";
+import type {
+  CommitOffsetsRequest,
+  CommittedOffset,
+  DeletedPartition,
+  FetchOffsetsRequest,
+  NamedTopicPartitions,
+  OffsetsPage,
+  OffsetsPageRequest,
+} from "./rpc.ts";
+import type { GroupContext } from "./settings.ts";
+
+export interface OffsetRequestsContext {
+  readonly current: CurrentGroup;
+  readonly context: GroupContext;
+  readonly storage: LogStorage;
+  readonly store: GroupStore;
+  readonly offsets: GroupOffsets;
+  readonly registration: { readonly isOpen: boolean; open(): Promise<void> };
+  /** Carries a change out, in this turn. */
+  change<T>(change: () => T): T;
+  /** Those of these topics that exist. */
+  existingTopics(topicIds: readonly TopicId[]): Promise<TopicId[]>;
+}
+
+/** What is asked about offsets, by members and by anyone else. */
+export class OffsetRequests {
+  readonly #around: OffsetRequestsContext;
+  readonly #commits: CommitQueue;
+
+  constructor(around: OffsetRequestsContext) {
+    this.#around = around;
+    this.#commits = new CommitQueue(around.storage, (requests) => this.#write(requests));
+  }
+
+  /** Writes the commits that wait, so that what comes after a commit also happens after it. */
+  flush(): void {
+    this.#commits.flush();
+  }
+
+  async commit(request: CommitOffsetsRequest): Promise<CommitResult> {
+    const { current, registration } = this.#around;
+    const problem = current.idProblem() ?? commitProblem(request);
+    if (problem !== undefined) return problem;
+    if (current.value === undefined && request.generation >= 0) {
+      return current.noGroup(request.knowsMemberEpochs ? "GROUP_ID_NOT_FOUND" : "ILLEGAL_GENERATION");
+    }
+    while (!registration.isOpen) await registration.open();
+    return this.#commits.add(request);
+  }
+
+  #write(requests: readonly CommitOffsetsRequest[]): CommitResult[] {
+    const { current, context, offsets, storage } = this.#around;
+    return storage.transactionSync(() => {
+      // Offsets without a group make a group that only holds offsets.
+      const results = requests.map((request) =>
+        offsets.commit(current.value ?? current.makeClassic(context), request),
+      );
+      current.value?.flush();
+      return results;
+    });
+  }
+
+  async fetch(request: FetchOffsetsRequest): Promise<CommittedOffset[] | Failure> {
+    const { current, offsets, store } = this.#around;
+    const problem = current.idProblem();
+    if (problem !== undefined) return problem;
+    this.flush();
+    if (current.value === undefined) return [];
+    store.confirmUniqueness();
+    if (request.topics === null) await this.#forgetDeletedTopics();
+    return current.value?.fetchProblem(request) ?? offsets.fetch(request.topics);
+  }
+
+  async page({ after, limit, asStored = false }: OffsetsPageRequest): Promise<OffsetsPage | Failure> {
+    const { current, offsets, store } = this.#around;
+    const problem = current.idProblem();
+    if (problem !== undefined) return problem;
+    this.flush();
+    store.confirmUniqueness();
+    if (current.value !== undefined && after === undefined && !asStored) await this.#forgetDeletedTopics();
+    if (current.value === undefined) return current.noGroup("GROUP_ID_NOT_FOUND");
+    return { ...current.value.summary(), ...offsets.page(after, limit) };
+  }
+
+  async delete(topics: readonly NamedTopicPartitions[]): Promise<DeletedPartition[] | Failure> {
+    const { change, current, offsets } = this.#around;
+    const problem = current.idProblem();
+    if (problem !== undefined) return problem;
+    return change(() => {
+      const group = current.value;
+      if (group === undefined) return current.noGroup("GROUP_ID_NOT_FOUND");
+      if (!group.mayDeleteOffsets) {
+        return failure("NON_EMPTY_GROUP", "the group has members that are not consumers; stop them first");
+      }
+      return offsets.delete(group, topics);
+    });
+  }
+
+  async forgetTopics(topicIds: readonly TopicId[]): Promise<void> {
+    const { change, current, offsets } = this.#around;
+    if (current.value !== undefined) change(() => offsets.forgetTopics(topicIds));
+  }
+
+  /** Topics are deleted without asking the groups: who is about to show all offsets asks which topics are left. */
+  async #forgetDeletedTopics(): Promise<void> {
+    const topicIds = this.#around.offsets.topicIds();
+    try {
+      const existing = new Set<TopicId>();
+      for (let from = 0; from < topicIds.length; from += TOPICS_PER_LOOK_UP_MAX) {
+        const asked = topicIds.slice(from, from + TOPICS_PER_LOOK_UP_MAX);
+        for (const topicId of await this.#around.existingTopics(asked)) existing.add(topicId);
+      }
+      const deleted = topicIds.filter((topicId) => !existing.has(topicId));
+      if (deleted.length > 0) await this.forgetTopics(deleted);
+    } catch (error) {
+      console.warn("which topics are deleted could not be asked, the next time will do:", error);
+    }
+  }
+}
