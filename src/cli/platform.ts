@@ -4,7 +4,7 @@
  */
 
 import { chmod } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Miniflare } from "miniflare";
 import { bundleWorker, PACKAGE_ROOT } from "./bundle.ts";
@@ -216,13 +216,18 @@ function logEntry({ level, message }: { level: string; message: string }, quiet:
   process.stderr.write(`${message}\n`);
 }
 
+const LAUNCHER = "workerd.sh";
+
 /** miniflare leaves workerd running when it is itself killed; a launcher in between sees to it that it ends. */
 async function dieWithParent(dataDir: DataDir, workerdPath: string): Promise<Record<string, string>> {
   if (process.platform === "win32") return {};
-  const launcher = fileURLToPath(new URL("./workerd.sh", import.meta.url).href);
+  const launcher = fileURLToPath(new URL(`./${LAUNCHER}`, import.meta.url).href);
   await chmod(launcher, 0o755).catch(() => undefined);
   const configured = process.env.MINIFLARE_WORKERD_PATH;
-  const workerd = configured === undefined || configured === launcher ? workerdPath : configured;
+  // A launcher that was set here, by another copy of this module, or by the process that started this one, is no workerd:
+  // it would start itself without end.
+  const isOther = configured !== undefined && basename(configured) !== LAUNCHER;
+  const workerd = isOther ? configured : workerdPath;
   process.env.MINIFLARE_WORKERD_PATH = launcher;
   return { EDGELOG_WORKERD: workerd, EDGELOG_WORKERD_PID_FILE: dataDir.runtimePidFile };
 }

@@ -1,4 +1,6 @@
+import { writeFile } from "node:fs/promises";
 import { connect } from "node:net";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, test } from "vitest";
 import { type Platform, type PlatformOptions, startPlatform } from "../../src/cli/platform.ts";
@@ -44,6 +46,22 @@ describe("the platform on this machine", () => {
     const second = await start({ dataDir: directory.path });
     expect(await get(second.url)).toBe(2);
     await second.stop();
+  });
+
+  test("it starts where the environment names the launcher of another copy of the package", async () => {
+    await using directory = await temporaryDirectory();
+    const launcher = join(directory.path, "workerd.sh");
+    await writeFile(launcher, "#!/bin/sh\nexit 1\n", { mode: 0o755 });
+    const before = process.env.MINIFLARE_WORKERD_PATH;
+    process.env.MINIFLARE_WORKERD_PATH = launcher;
+    try {
+      const platform = await start({ dataDir: join(directory.path, "data") });
+      expect(await get(platform.url)).toBe(1);
+      await platform.stop();
+    } finally {
+      if (before === undefined) delete process.env.MINIFLARE_WORKERD_PATH;
+      else process.env.MINIFLARE_WORKERD_PATH = before;
+    }
   });
 
   test("every Kafka port leads to the Worker's connect handler", async () => {
