@@ -2,6 +2,7 @@
  * Fuzzes a cluster from outside, and what reads record batches from inside:
  *
  *     npm run test:fuzz -- --cases 100000 --seed 1 [--url http://127.0.0.1:8787 [--token t]] [--lanes 8] [--keep]
+ *         [--only batches|cluster]
  *
  * Without --url it starts a cluster of its own. A case in ten is a subscription; as many batches are judged as there are
  * cases. Each run begins with the corpus; --keep adds to it one of each kind that it lacks. Exit code 1 at the first
@@ -25,16 +26,22 @@ const { values } = parseArgs({
     token: { type: "string" },
     lanes: { type: "string", default: "8" },
     keep: { type: "boolean", default: false },
+    only: { type: "string" },
   },
 });
 const [cases, seed, lanes] = [Number(values.cases), Number(values.seed), Number(values.lanes)];
 const { token, keep } = values;
 const begunMs = performance.now();
 console.log(`seed ${seed}: ${cases} cases`);
-const batches = fuzzBatches(cases, seed, keep);
-console.log(`${batches.valid} valid and ${batches.invalid} invalid batches`);
-if (values.url !== undefined) await fuzzCluster(values.url);
-else {
+if (values.only !== "cluster") {
+  const batches = fuzzBatches(cases, seed, keep);
+  console.log(`${batches.valid} valid and ${batches.invalid} invalid batches`);
+}
+if (values.only !== "batches") await fuzzFromOutside();
+console.log(`${Math.round((performance.now() - begunMs) / 1_000)} s`);
+
+async function fuzzFromOutside(): Promise<void> {
+  if (values.url !== undefined) return fuzzCluster(values.url);
   const dataDir = await mkdtemp(join(tmpdir(), "edgelog-fuzz-"));
   const platform = await startPlatform({ port: 0, dataDir, quiet: true });
   try {
@@ -44,7 +51,6 @@ else {
     await rm(dataDir, { recursive: true, force: true });
   }
 }
-console.log(`${Math.round((performance.now() - begunMs) / 1_000)} s`);
 
 async function fuzzCluster(url: string): Promise<void> {
   const cluster = { url, seed, lanes, keep, ...(token !== undefined && { token }) };

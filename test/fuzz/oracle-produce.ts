@@ -3,7 +3,7 @@
 import { judgeBatch, loneBatchBytes, recordBytes } from "./batch-rules.ts";
 import { type Json, minified } from "./json-text.ts";
 import { type Model, type ModelLog, type ModelRecord, ModelTopic } from "./model.ts";
-import { integer, jsonObject, jsonOf, parsedText } from "./oracle-topics.ts";
+import { integer, jsonObject, jsonOf, parsedText, RETENTION_MS_LEAST } from "./oracle-topics.ts";
 import {
   bodyOf,
   check,
@@ -53,6 +53,8 @@ export function judgeProduce(parsed: Parsed, model: Model): Verdict {
       return invalid("too large");
   }
   if (request.raw !== undefined && request.raw > topic.maxMessageBytes) return invalid("too large");
+  const oldestMs = Date.now() - RETENTION_MS_LEAST;
+  if (records.some(({ record }) => (record.timestamp ?? oldestMs) < oldestMs)) return { kind: "skip" };
   const [first] = records;
   if (producer === undefined || first?.partition === undefined) return stores(parsed, model, topic, records);
   if (request.raw === undefined) {

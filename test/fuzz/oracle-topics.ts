@@ -19,6 +19,9 @@ import {
 const DEPTH_MAX = 64;
 const PARTITIONS_MAX = 1_000_000;
 const LONG_MAX = 9_223_372_036_854_775_807n;
+/** What may delete records while a run lasts is not judged: when the cluster looks for it is its own affair. */
+export const RETENTION_MS_LEAST = 2 * 24 * 3_600_000;
+const RETENTION_BYTES_LEAST = 1_000_000_000;
 
 /** Only configs that the fuzzer sets; any other name is unknown. */
 const CONFIGS: Readonly<Record<string, (value: string) => boolean>> = {
@@ -79,6 +82,7 @@ export function judgeCreate(parsed: Parsed, model: Model): Verdict {
   if (typeof configs === "string") return invalid(configs);
   const only = validateOnly(body);
   if (only === undefined) return invalid("validate_only is no boolean");
+  if (deletesRecords(configs)) return { kind: "skip" };
   return valid(only ? 200 : 201, (answer) => {
     const created = new ModelTopic(partitions);
     for (const [config, value] of configs) if (value !== null) created.configs.set(config, value);
@@ -104,6 +108,7 @@ export function judgePatch(parsed: Parsed): Verdict {
   if (typeof configs === "string") return invalid(configs);
   const only = validateOnly(body);
   if (only === undefined) return invalid("validate_only is no boolean");
+  if (deletesRecords(configs)) return { kind: "skip" };
   return valid(200, (answer) => {
     const changed = only ? new ModelTopic(topic.partitions, topic.configs) : topic;
     changed.partitions = partitions;
@@ -165,6 +170,14 @@ function judgeConfigs(json: Json | undefined, nullable = false): Map<string, str
     if (typeof text === "string" && !rule(text)) return `${name} cannot be ${text}`;
   }
   return configs;
+}
+
+function deletesRecords(configs: ReadonlyMap<string, string | null>): boolean {
+  const isShort = (name: string, least: number) => {
+    const value = Number(configs.get(name) ?? -1);
+    return value >= 0 && value < least;
+  };
+  return isShort("retention.ms", RETENTION_MS_LEAST) || isShort("retention.bytes", RETENTION_BYTES_LEAST);
 }
 
 function validateOnly(body: ReadonlyMap<string, Json>): boolean | undefined {
