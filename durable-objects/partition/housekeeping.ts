@@ -136,13 +136,15 @@ export class Housekeeping {
   #retire(segment: SegmentRow): void {
     const { store, log, configs } = this.#leader;
     const objectDueMs = Math.max(this.#clock.now() + configs.fileDeleteDelayMs, this.abandonedPutsEndMs());
+    const movesStart = segment.nextOffset > log.logStartOffset;
     this.#storage.transactionSync(() => {
-      if (segment.nextOffset > log.logStartOffset) log.setLogStart(segment.nextOffset);
+      if (movesStart) log.setLogStart(segment.nextOffset);
       store.dropSegmentTable(segment);
       if (segment.state === SegmentState.sealed) store.deleteSegmentRow(segment);
       else store.setSegmentState(segment, SegmentState.deleting, objectDueMs);
     });
     log.refreshTotals();
+    if (movesStart) this.#leader.logStartMoved();
   }
 
   async #deleteObjects(): Promise<void> {

@@ -62,8 +62,9 @@ export interface LeaderSurroundings extends TopicSource {
   readonly tailCache: TailCache;
   /** Resolves when the events that have come until now have had their turn. */
   nextTurn(): Promise<void>;
-  /** In the same turn as the write. */
+  /** In the same turn as the write, as is the next. */
   logEndMoved(): void;
+  logStartMoved(): void;
   /** Housekeeping has something to do at this time (ms). */
   housekeepingDue(atMs: number): void;
 }
@@ -373,9 +374,15 @@ export class PartitionLeader {
     }
     if (offset > this.log.logStartOffset) {
       this.log.setLogStart(offset);
+      this.logStartMoved();
       this.#around.housekeepingDue(this.#around.clock.now());
     }
     return { logStartOffset: this.log.logStartOffset };
+  }
+
+  /** To be called after the log start has moved, in the same turn. */
+  logStartMoved(): void {
+    this.#around.logStartMoved();
   }
 
   /** Seals the active segment though it is not full. */

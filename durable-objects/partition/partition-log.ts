@@ -69,6 +69,7 @@ export class PartitionLog extends DurableObject<Env> implements PartitionRpc {
       topicById: async (topicId) => undisposed(await this.#controller().topicById(topicId)),
       nextTurn: letOthersIn,
       logEndMoved: () => this.#subscribers.logEndMoved(),
+      logStartMoved: () => this.#subscribers.logStartMoved(),
       housekeepingDue: (atMs) => this.#wakeBy(storage, atMs),
     });
     this.#subscribers = new Subscribers(subscriberLog(this.#leader), hibernatableSockets(ctx));

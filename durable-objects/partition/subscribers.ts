@@ -1,6 +1,6 @@
 /**
  * The sockets that end in a partition: subscribers, who get every batch from their position on, and notice sockets, which
- * are told when the log end moves. All of them hibernate; what must outlive this instance is in their attachments.
+ * are told when the log's start or end moves. All of them hibernate; what must outlive this instance is in their attachments.
  *
  * A subscriber who is behind and has credit stands in a queue. A turn gives each the next frame, in order, and ends after
  * a bounded amount of work; the next turn follows after other events had theirs. Whoever has no credit left is nowhere: the
@@ -16,6 +16,7 @@ import {
   SUBSCRIBERS_PER_PARTITION_MAX,
 } from "../../src/model/limits.ts";
 import {
+  formatNotice,
   NOTICES_PATH,
   parseLeaderSubscription,
   REMOTE_START_STATUS,
@@ -145,7 +146,7 @@ export class Subscribers {
   /** The leader's, after each flush and in the same turn: the output gate holds what is sent until it is durable. */
   logEndMoved(): void {
     try {
-      for (const socket of this.#noticeSockets()) this.#notify(socket);
+      this.#notifyAll();
       for (const subscriber of this.#known().values()) {
         if (subscriber.state.credit > 0) this.#queue.add(subscriber);
       }
@@ -154,6 +155,15 @@ export class Subscribers {
     } catch (error) {
       // It would fail the append, which has nothing to do with it.
       console.error(`subscribers were not served: ${String(error)}`);
+    }
+  }
+
+  /** Likewise when records have been deleted, or have expired. Subscribers find out when they are served. */
+  logStartMoved(): void {
+    try {
+      this.#notifyAll();
+    } catch (error) {
+      console.error(`notices were not sent: ${String(error)}`);
     }
   }
 
@@ -386,9 +396,14 @@ export class Subscribers {
     this.#share.add(-subscriber.state.unsent);
   }
 
+  #notifyAll(): void {
+    for (const socket of this.#noticeSockets()) this.#notify(socket);
+  }
+
   #notify(socket: SubscriberSocket): void {
     try {
-      socket.send(String(this.#log.logEndOffset()));
+      const logStartOffset = this.#log.logStartOffset();
+      socket.send(formatNotice({ logStartOffset, logEndOffset: this.#log.logEndOffset() }));
     } catch {
       this.#noticeSockets().delete(socket);
     }

@@ -9,8 +9,7 @@ import {
   READ_POLL_MS,
 } from "../model/limits.ts";
 import type { Topic } from "../model/topic.ts";
-import { leaderNoticesRequest } from "../subscribe/leader-request.ts";
-import { parseDigits } from "../subscribe/position.ts";
+import { leaderNoticesRequest, type Notice, parseNotice } from "../subscribe/leader-request.ts";
 import type { Cluster, TopicReference } from "./cluster.ts";
 
 /** A partition at which a Fetch waits. */
@@ -53,8 +52,10 @@ export class FetchSources {
     if (source === undefined) return undefined;
     source.usedMs = Date.now();
     const { bounds, notices } = source;
-    const isAtEnd = notices?.isOpen === true && notices.logEndOffset === offset;
-    return isAtEnd && bounds?.highWatermark === offset ? bounds : undefined;
+    const last = notices?.isOpen === true ? notices.last : undefined;
+    if (last?.logEndOffset !== offset || bounds?.highWatermark !== offset) return undefined;
+    // The log may have lost its beginning since: by retention, or at another client's wish.
+    return { ...bounds, logStartOffset: last.logStartOffset };
   }
 
   /** What the last read of the partition has found; undefined: it is not known. */
@@ -171,19 +172,19 @@ interface Source {
   notices: Notices | undefined;
 }
 
-/** The notices of one partition: its log end, at once and then whenever it moves. */
+/** The notices of one partition: where its log begins and ends, at once and then whenever that changes. */
 class Notices {
   readonly openedMs = Date.now();
   readonly #socket: WebSocket;
-  #logEndOffset = -1;
+  #last: Notice | undefined;
   #isOpen = true;
 
   constructor(socket: WebSocket, changed: () => void) {
     this.#socket = socket;
     socket.addEventListener("message", ({ data }) => {
-      const logEndOffset = typeof data === "string" ? parseDigits(data) : undefined;
-      if (logEndOffset === undefined) return;
-      this.#logEndOffset = logEndOffset;
+      const notice = parseNotice(data);
+      if (notice === undefined) return;
+      this.#last = notice;
       changed();
     });
     const closed = () => {
@@ -200,13 +201,13 @@ class Notices {
     return this.#isOpen;
   }
 
-  /** -1 until the first notice is here. */
-  get logEndOffset(): number {
-    return this.#logEndOffset;
+  /** undefined until the first notice is here. */
+  get last(): Notice | undefined {
+    return this.#last;
   }
 
   isElsewhereThan(offset: number): boolean {
-    return this.#logEndOffset !== -1 && this.#logEndOffset !== offset;
+    return this.#last !== undefined && this.#last.logEndOffset !== offset;
   }
 
   close(): void {

@@ -1,12 +1,11 @@
-import { leaderNoticesRequest } from "../subscribe/leader-request.ts";
-import { parseDigits } from "../subscribe/position.ts";
+import { leaderNoticesRequest, parseNotice } from "../subscribe/leader-request.ts";
 import type { PartitionStub } from "./partition-stubs.ts";
 
 export type WatchEvent = "moved" | "closed" | "timeout" | "aborted";
 
 /**
- * Learns when a partition's log end moves, over a notice socket: the leader sends the log end at once and then whenever
- * it moves, and may sleep in between. Nothing is missed between a read and the socket's opening, because the first
+ * Learns when a partition's log end moves, over a notice socket: the leader sends the log's ends at once and then whenever
+ * one moves, and may sleep in between. Nothing is missed between a read and the socket's opening, because the first
  * notice tells what has happened until then.
  */
 export class LogEndWatch {
@@ -18,9 +17,9 @@ export class LogEndWatch {
   private constructor(socket: WebSocket) {
     this.#socket = socket;
     socket.addEventListener("message", ({ data }) => {
-      const logEndOffset = typeof data === "string" ? parseDigits(data) : undefined;
-      if (logEndOffset === undefined) return;
-      this.#logEndOffset = logEndOffset;
+      const notice = parseNotice(data);
+      if (notice === undefined) return;
+      this.#logEndOffset = notice.logEndOffset;
       this.#wake();
     });
     const closed = () => {

@@ -4,7 +4,7 @@
  * `/subscribe` takes one partition's subscription. If the start is no longer local, the answer is no upgrade but
  * {@link REMOTE_START_STATUS} with the offset in {@link RESUME_OFFSET_HEADER}: the Worker reads R2 first.
  *
- * `/notices` sends the log end, as decimal digits, at once and then whenever it moves.
+ * `/notices` sends a {@link Notice} at once, and then whenever one of the log's two ends moves.
  */
 
 import { type Failure, failure } from "../model/errors.ts";
@@ -16,6 +16,24 @@ export const SUBSCRIBE_PATH = "/subscribe";
 export const NOTICES_PATH = "/notices";
 export const REMOTE_START_STATUS = 409;
 export const RESUME_OFFSET_HEADER = "edgelog-resume-offset";
+
+/** Where the log begins and ends. As text: both in decimal digits, with a space between them. */
+export interface Notice {
+  readonly logStartOffset: number;
+  readonly logEndOffset: number;
+}
+
+export function formatNotice({ logStartOffset, logEndOffset }: Notice): string {
+  return `${logStartOffset} ${logEndOffset}`;
+}
+
+/** Reads what {@link formatNotice} wrote; undefined if it is anything else. */
+export function parseNotice(data: unknown): Notice | undefined {
+  if (typeof data !== "string") return undefined;
+  const [logStartOffset, logEndOffset, ...rest] = data.split(" ").map(parseDigits);
+  if (logStartOffset === undefined || logEndOffset === undefined || rest.length > 0) return undefined;
+  return { logStartOffset, logEndOffset };
+}
 
 /** How data frames are encoded; `json-values` is JSON with `value=json`. */
 export type FrameFormat = "binary" | "json" | "json-values";

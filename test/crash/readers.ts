@@ -39,9 +39,7 @@ export async function follow(
     if (answer.kind === "ok") {
       const { batches, logStart, logEnd } = answer.value;
       const { records, nextOffset } = readBatches(batches, position);
-      // At the log end a Kafka connection answers by the last notice it had, which may be a moment old.
-      const isByNotice = reader !== undefined && records.length === 0;
-      if (!isByNotice) world.report(history.bounds(logStart, logEnd, by, asked));
+      world.report(history.bounds(logStart, logEnd, by, asked));
       world.report(history.followed(position, records, by));
       world.count(`records followed over ${reader === undefined ? "HTTP" : "Kafka"}`, records.length);
       position = nextOffset;

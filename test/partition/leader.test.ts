@@ -34,6 +34,7 @@ function wake(
       topicById,
       nextTurn: settle,
       logEndMoved: () => undefined,
+      logStartMoved: () => undefined,
       housekeepingDue: () => undefined,
     },
   );

@@ -258,6 +258,7 @@ test("an upload that fails may still come true, and is waited for likewise", asy
         topicById: async () => topic,
         nextTurn: letOthersIn,
         logEndMoved() {},
+        logStartMoved() {},
         housekeepingDue() {},
       },
     );

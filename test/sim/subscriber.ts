@@ -5,6 +5,7 @@ import { decodeFrame } from "../../src/subscribe/frame.ts";
 import {
   leaderNoticesRequest,
   leaderSubscribeRequest,
+  parseNotice,
   REMOTE_START_STATUS,
 } from "../../src/subscribe/leader-request.ts";
 import { encodeClientMessage, parseServerMessage } from "../../src/subscribe/protocol.ts";
@@ -155,7 +156,7 @@ export class Subscriber {
   }
 }
 
-/** A notice socket, as waiting reads hold one: what it says never goes down. */
+/** A notice socket, as waiting reads hold one: what it says of the log's ends never goes down. */
 export async function listenToNotices(
   workload: Workload,
   live: LiveTopic,
@@ -170,13 +171,17 @@ export async function listenToNotices(
       .catch(faultOnly);
     const socket: unknown = response?.webSocket;
     if (socket instanceof Connection) {
-      let end = reading.known.logEnd;
+      let { logStart, logEnd } = reading.known;
       socket.listen({
         message: (data) => {
           if (live.isEnded) return;
-          if (Number(data) < end)
-            workload.platform.violated(`${record.name}: a notice says ${data} after ${end}`);
-          end = Number(data);
+          const notice = parseNotice(data);
+          if (notice === undefined || notice.logStartOffset < logStart || notice.logEndOffset < logEnd) {
+            workload.platform.violated(`${record.name}: a notice says ${data} after ${logStart} ${logEnd}`);
+            return;
+          }
+          logStart = notice.logStartOffset;
+          logEnd = notice.logEndOffset;
         },
         closed: () => undefined,
       });

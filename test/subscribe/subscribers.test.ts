@@ -414,7 +414,7 @@ describe("many subscribers", () => {
 });
 
 describe("a notice socket", () => {
-  it("is told the log end at once and whenever it moves, also after hibernation", () => {
+  it("is told the log's ends at once and whenever one moves, also after hibernation", () => {
     const partition = new Partition();
     partition.append("a");
     partition.subscribers.accept(leaderNoticesRequest(1));
@@ -422,7 +422,9 @@ describe("a notice socket", () => {
     partition.append("b", "c");
     partition.wake();
     partition.append("d");
-    expect(socket?.sent).toEqual(["1", "3", "4"]);
+    partition.log.start = 2;
+    partition.subscribers.logStartMoved();
+    expect(socket?.sent).toEqual(["0 1", "0 3", "0 4", "2 4"]);
     expect(partition.subscribers.count()).toBe(0);
   });
 
