@@ -1,6 +1,7 @@
 /** The Worker with a window to what it holds for Kafka connections. Nothing else differs from the real one. */
 
 import { PartitionLog as RealPartitionLog } from "../../durable-objects/partition/partition-log.ts";
+import type { ReadRequest, ReadResult } from "../../durable-objects/partition/rpc.ts";
 import type { Env } from "../../src/env.ts";
 import { fetchBytes, requestBytes } from "../../src/kafka/byte-budget.ts";
 import worker from "../../src/worker.ts";
@@ -10,8 +11,16 @@ import { HELD_PATH, type Held } from "./inspection.ts";
 export * from "../../src/worker.ts";
 
 export class PartitionLog extends RealPartitionLog {
-  async openSockets(): Promise<number> {
-    return this.ctx.getWebSockets().length;
+  #readBytes = 0;
+
+  override async read(request: ReadRequest): Promise<ReadResult> {
+    const result = await super.read(request);
+    if ("batches" in result) this.#readBytes += result.batches.length;
+    return result;
+  }
+
+  async inspect(): Promise<{ readonly sockets: number; readonly readBytes: number }> {
+    return { sockets: this.ctx.getWebSockets().length, readBytes: this.#readBytes };
   }
 }
 
@@ -24,11 +33,12 @@ export default {
     const { pathname, searchParams } = new URL(request.url);
     if (pathname !== HELD_PATH) return worker.fetch(request, env, context);
     const names = searchParams.getAll("object");
-    const sockets = await Promise.all(names.map((name) => env.PARTITION.getByName(name).openSockets()));
+    const inspected = await Promise.all(names.map((name) => env.PARTITION.getByName(name).inspect()));
     const held: Held = {
       requestBytesLeft: requestBytes.left,
       fetchBytesLeft: fetchBytes.left,
-      sockets: sockets.reduce((sum, count) => sum + count, 0),
+      sockets: inspected.reduce((sum, { sockets }) => sum + sockets, 0),
+      readBytes: inspected.reduce((sum, { readBytes }) => sum + readBytes, 0),
     };
     return Response.json(held);
   },

@@ -7,4 +7,6 @@ export interface Held {
   readonly fetchBytesLeft: number;
   /** WebSockets of these partitions. */
   readonly sockets: number;
+  /** Bytes of batches that these partitions have been asked for and gave, since they woke. */
+  readonly readBytes: number;
 }

@@ -1,6 +1,7 @@
 import type { LogBounds, ReadFailure } from "../../../durable-objects/partition/rpc.ts";
 import { batchHeaders } from "../../log/batch-header.ts";
 import { mapAtOnce } from "../../model/at-once.ts";
+import { concatBytes, releaseBytes } from "../../model/bytes.ts";
 import { errorRow, type Failure, failure, isFailure } from "../../model/errors.ts";
 import {
   KAFKA_FETCH_BYTES_MAX,
@@ -42,6 +43,11 @@ export const fetch = handler(
 interface Item {
   readonly request: FetchPartition;
   readonly topic: Topic | Failure;
+  /** What has been read, in the order of the log. */
+  readonly parts: Uint8Array[];
+  bytes: number;
+  /** The offset behind it, at which the next read begins. */
+  nextOffset: number;
   /** undefined: nothing was read, or not kept, because the answer was full before it. */
   outcome: Outcome | undefined;
 }
@@ -49,9 +55,13 @@ interface Item {
 interface Outcome {
   /** -1 where they are not known. */
   readonly bounds: LogBounds;
-  readonly records: Uint8Array;
   readonly failed?: Failure;
   readonly diverging?: { readonly epoch: number; readonly endOffset: number };
+}
+
+/** What one read has found. */
+interface Found extends Outcome {
+  readonly records: Uint8Array;
 }
 
 const UNKNOWN_BOUNDS: LogBounds = {
@@ -84,17 +94,23 @@ class FetchRead {
     const items = this.#items.flat();
     await this.#read(items);
     const enough = Math.min(minBytes, this.#maxBytes);
-    while (this.#bytes < enough && !this.#isFull && !items.some(isWorthAnswering)) {
-      const leftMs = deadlineMs - Date.now();
-      if (leftMs <= 0) return;
-      const waiting = items.flatMap(({ topic, request: { partition }, outcome }) =>
-        outcome === undefined || isFailure(topic)
-          ? []
-          : [{ topic, partition, offset: outcome.bounds.highWatermark }],
-      );
-      if (!(await this.#call.session.fetches.moved(waiting, leftMs))) return;
+    for (let before = 0; this.#bytes < enough && !this.#isFull && !items.some(isWorthAnswering); ) {
+      // A read ends where a segment does; as long as it brings something, the next may bring more.
+      const mayHaveMore = this.#bytes > before && items.some(isBehind);
+      if (!mayHaveMore && !(await this.#somethingMoves(items, deadlineMs - Date.now()))) return;
+      before = this.#bytes;
       await this.#read(items);
     }
+  }
+
+  async #somethingMoves(items: readonly Item[], leftMs: number): Promise<boolean> {
+    if (leftMs <= 0) return false;
+    const waiting = items.flatMap(({ topic, request: { partition }, outcome }) =>
+      outcome === undefined || isFailure(topic)
+        ? []
+        : [{ topic, partition, offset: outcome.bounds.highWatermark }],
+    );
+    return this.#call.session.fetches.moved(waiting, leftMs);
   }
 
   /**
@@ -106,7 +122,7 @@ class FetchRead {
       topic,
       topicId,
       partitions: (this.#items[index] ?? []).map((item) =>
-        this.#response(item.request.partition, item.outcome ?? this.#unread(item)),
+        this.#response(item, item.outcome ?? this.#unread(item)),
       ),
     }));
   }
@@ -120,36 +136,37 @@ class FetchRead {
     const known = isFailure(topic)
       ? undefined
       : this.#call.session.fetches.lastBounds(topic, request.partition);
-    return { bounds: known ?? UNKNOWN_BOUNDS, records: NO_RECORDS };
+    return { bounds: known ?? UNKNOWN_BOUNDS };
   }
 
-  #response(partitionIndex: number, { bounds, records, failed, diverging }: Outcome) {
+  #response(item: Item, { bounds, failed, diverging }: Outcome) {
     return {
-      partitionIndex,
+      partitionIndex: item.request.partition,
       errorCode: failed === undefined ? 0 : errorRow(failed.error).code,
       highWatermark: bounds.highWatermark,
       lastStableOffset: bounds.lastStableOffset,
       logStartOffset: bounds.logStartOffset,
       divergingEpoch: diverging,
       abortedTransactions: this.#request.isolationLevel === READ_COMMITTED ? [] : null,
-      records,
+      records: recordsOf(item),
     };
   }
 
   async #itemsOf({ topic: name, topicId, partitions }: FetchTopic): Promise<Item[]> {
     const reference = this.#call.version < FIRST_VERSION_BY_ID ? name : { id: topicId };
     const topic = await this.#call.session.fetches.topic(reference);
-    return partitions.map((request) => ({ request, topic, outcome: undefined }));
+    return partitions.map((request) => {
+      const { fetchOffset: nextOffset } = request;
+      return { request, topic, parts: [], bytes: 0, nextOffset, outcome: undefined };
+    });
   }
 
   /**
-   * Reads what may have something new, several partitions at once. Each is promised its share of what the answer has room
-   * for before the next one is; what it does not use goes to those after it.
+   * Reads what may have something new, several partitions at once, each on from where the read before it has come. Each is
+   * promised its share of what the answer has room for before the next one is; what it does not use goes to those after it.
    */
   async #read(items: readonly Item[]): Promise<void> {
-    const unanswered = items.filter((item) => !this.#isAnsweredWithoutReading(item));
-    for (const item of unanswered) this.#forget(item);
-    const left = unanswered.values();
+    const left = items.filter((item) => !this.#isAnsweredWithoutReading(item)).values();
     let room = this.#maxBytes - this.#bytes;
     const worker = async (): Promise<void> => {
       for (const item of left) {
@@ -157,56 +174,54 @@ class FetchRead {
           this.#isFull = true;
           continue;
         }
-        const wanted = Math.max(0, Math.min(item.request.partitionMaxBytes, room));
+        const wanted = Math.max(0, Math.min(item.request.partitionMaxBytes - item.bytes, room));
         const share = Math.min(wanted, Math.max(KAFKA_FETCH_STEP_BYTES_MIN, fetchBytes.left));
         room -= share;
         fetchBytes.take(share);
-        const outcome = await this.#readPartition(item, share).finally(() => fetchBytes.give(share));
-        const { length } = outcome.records;
+        const { records, ...outcome } = await this.#readPartition(item, share).finally(() =>
+          fetchBytes.give(share),
+        );
+        const { length } = records;
         room += share - length;
         // Only the first batch of the whole answer may be more than what was asked for.
-        if (length > share && this.#bytes > 0 && this.#bytes + length > this.#maxBytes) {
+        const isOver = item.bytes > 0 || (this.#bytes > 0 && this.#bytes + length > this.#maxBytes);
+        // What was read before is still true; the next Fetch meets the failure again.
+        const comesTooLate = item.bytes > 0 && outcome.failed !== undefined;
+        if ((length > share && isOver) || comesTooLate) {
           this.#isFull = true;
           continue;
         }
         item.outcome = outcome;
         this.#bytes += length;
         fetchBytes.take(length);
+        if (length > 0) keep(item, records);
       }
     };
     await Promise.all(Array.from({ length: KAFKA_PARTITIONS_AT_ONCE }, worker));
   }
 
-  /** What an earlier round has read is read again, with what has been appended since. */
-  #forget(item: Item): void {
-    const length = item.outcome?.records.length ?? 0;
-    item.outcome = undefined;
-    this.#bytes -= length;
-    fetchBytes.give(length);
-  }
-
   #isAnsweredWithoutReading(item: Item): boolean {
-    const { topic, request } = item;
+    const { topic, request, nextOffset } = item;
     if (isFailure(topic)) {
-      item.outcome = { bounds: UNKNOWN_BOUNDS, records: NO_RECORDS, failed: topic };
+      item.outcome = { bounds: UNKNOWN_BOUNDS, failed: topic };
       return true;
     }
-    const { partition, fetchOffset, currentLeaderEpoch, lastFetchedEpoch } = request;
-    const bounds = this.#call.session.fetches.boundsAtEnd(topic, partition, fetchOffset);
+    const { partition, currentLeaderEpoch, lastFetchedEpoch } = request;
+    const bounds = this.#call.session.fetches.boundsAtEnd(topic, partition, nextOffset);
     if (bounds === undefined) return false;
     const agrees = (epoch: number) => epoch === -1 || epoch === bounds.leaderEpoch;
     if (!agrees(currentLeaderEpoch) || !agrees(lastFetchedEpoch)) return false;
-    item.outcome = { bounds, records: NO_RECORDS };
+    item.outcome = { bounds };
     return true;
   }
 
-  async #readPartition({ topic, request }: Item, maxBytes: number): Promise<Outcome> {
+  async #readPartition({ topic, request, nextOffset }: Item, maxBytes: number): Promise<Found> {
     if (isFailure(topic)) return { bounds: UNKNOWN_BOUNDS, records: NO_RECORDS, failed: topic };
     const { cluster, fetches } = this.#call.session;
-    const { partition, fetchOffset, currentLeaderEpoch, lastFetchedEpoch } = request;
+    const { partition, currentLeaderEpoch, lastFetchedEpoch } = request;
     const isolation = this.#request.isolationLevel === READ_COMMITTED ? "read_committed" : "read_uncommitted";
     const answer = await cluster.read({ id: topic.id }, partition, {
-      offset: fetchOffset,
+      offset: nextOffset,
       maxBytes,
       isolation,
       ...(currentLeaderEpoch >= 0 && { leaderEpoch: currentLeaderEpoch }),
@@ -217,7 +232,7 @@ class FetchRead {
     if (lastFetchedEpoch >= 0 && lastFetchedEpoch < bounds.leaderEpoch) {
       const end = await cluster.offsetForLeaderEpoch({ id: topic.id }, partition, lastFetchedEpoch);
       if (isFailure(end)) return refused(end);
-      if (end.epoch < lastFetchedEpoch || end.endOffset < fetchOffset) {
+      if (end.epoch < lastFetchedEpoch || end.endOffset < nextOffset) {
         return { bounds, records: NO_RECORDS, diverging: { epoch: end.epoch, endOffset: end.endOffset } };
       }
     }
@@ -239,7 +254,23 @@ class FetchRead {
   }
 }
 
-function refused(failed: ReadFailure): Outcome {
+/** Behind what the item has. */
+function keep(item: Item, records: Uint8Array): void {
+  item.parts.push(records);
+  item.bytes += records.length;
+  for (const { header } of batchHeaders(records)) item.nextOffset = header.nextOffset;
+}
+
+/** As one; copied only where they came in several reads. */
+function recordsOf({ parts }: Item): Uint8Array {
+  const [first = NO_RECORDS, ...others] = parts;
+  if (others.length === 0) return first;
+  const whole = concatBytes(parts);
+  for (const part of parts.splice(0, parts.length, whole)) releaseBytes(part);
+  return whole;
+}
+
+function refused(failed: ReadFailure): Found {
   const { logStartOffset = -1, highWatermark = -1, lastStableOffset = -1, leaderEpoch = -1 } = failed;
   const bounds = { logStartOffset, highWatermark, lastStableOffset, leaderEpoch };
   return { bounds, records: NO_RECORDS, failed };
@@ -248,6 +279,10 @@ function refused(failed: ReadFailure): Outcome {
 /** Errors and diverging epochs are told at once, whatever min_bytes says. */
 function isWorthAnswering({ outcome }: Item): boolean {
   return outcome?.failed !== undefined || outcome?.diverging !== undefined;
+}
+
+function isBehind({ outcome, nextOffset }: Item): boolean {
+  return outcome !== undefined && nextOffset < outcome.bounds.highWatermark;
 }
 
 function hasZstd(batches: Uint8Array): boolean {
