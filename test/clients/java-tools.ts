@@ -1,5 +1,5 @@
 /**
- * The tools of Apache Kafka itself. EDGELOG_TEST_KAFKA_CLASSPATH is their class path, for example `/opt/kafka/libs/*` of a
+ * The tools of Apache Kafka itself, 4.4 or later. KAFKA_TOOLS_CLASSPATH is their class path, for example `/opt/kafka/libs/*` of a
  * Kafka distribution, or the jars of kafka-tools and kafka_2.13 from Maven Central; Java 17 or later runs them.
  */
 
@@ -9,13 +9,13 @@ import { join } from "node:path";
 import type { Target } from "./client.ts";
 import { run } from "./run.ts";
 
-const classPath = process.env.EDGELOG_TEST_KAFKA_CLASSPATH ?? "";
+const classPath = process.env.KAFKA_TOOLS_CLASSPATH ?? "";
 
 const CLASSES = {
   "kafka-console-producer": "org.apache.kafka.tools.ConsoleProducer",
   "kafka-console-consumer": "org.apache.kafka.tools.consumer.ConsoleConsumer",
   "kafka-topics": "org.apache.kafka.tools.TopicCommand",
-  "kafka-configs": "kafka.admin.ConfigCommand",
+  "kafka-configs": "org.apache.kafka.tools.ConfigCommand",
   "kafka-get-offsets": "org.apache.kafka.tools.GetOffsetShell",
   "kafka-delete-records": "org.apache.kafka.tools.DeleteRecordsCommand",
   "kafka-log-dirs": "org.apache.kafka.tools.LogDirsCommand",

@@ -12,9 +12,7 @@ export const javaClient: Client = {
   isBinary: false,
   async installed() {
     const version = await kafkaVersion();
-    return version === undefined
-      ? { missing: "Java and Kafka's jars (EDGELOG_TEST_KAFKA_CLASSPATH)" }
-      : { version };
+    return version === undefined ? { missing: "Java and Kafka's jars (KAFKA_TOOLS_CLASSPATH)" } : { version };
   },
   async produce(target, topic, records, codec) {
     const lines = records.map(
