@@ -11,10 +11,12 @@ import type {
   ReadRequest,
 } from "../../durable-objects/partition/rpc.ts";
 import type { Env } from "../env.ts";
+import { readBatchHeader } from "../log/batch-header.ts";
 import { type Failure, isFailure } from "../model/errors.ts";
 import { noSuchPartition, placementOf, type Topic } from "../model/topic.ts";
 import { readRange } from "../tier/read-range.ts";
 import { ControllerClient } from "./controller-client.ts";
+import { countFetched, countProduced } from "./counters.ts";
 import { GroupClient } from "./group-client.ts";
 import { type ListedOffset, listOffset } from "./list-offset.ts";
 import { LogEndWatch } from "./log-end-watch.ts";
@@ -170,19 +172,25 @@ export class Cluster {
     return this.#route(reference, lookUp, partition, async (topic) => {
       const batch = inTopicCodec(topic, bytes);
       if (isFailure(batch)) return batch;
-      return this.#call("append", topic, partition, (leader) =>
+      const appended = await this.#call("append", topic, partition, (leader) =>
         leader.append({ topicVersion: topic.version, batch, ...believed(leaderEpoch) }),
       );
+      if (!isFailure(appended)) countProduced(readBatchHeader(batch).recordsCount, batch.length);
+      return appended;
     });
   }
 
   /** OFFSET_OUT_OF_RANGE tells the bounds. What lies in R2 is read here, not by the leader. */
-  read(
+  async read(
     reference: TopicReference,
     partition: number,
     request: ReadOptions,
   ): Promise<ReadAnswer | ReadFailure> {
-    return this.#routeByReference(reference, partition, (topic) => this.#read(topic, partition, request));
+    const answer = await this.#routeByReference(reference, partition, (topic) =>
+      this.#read(topic, partition, request),
+    );
+    if (!isFailure(answer)) countFetched(answer.batches.length);
+    return answer;
   }
 
   /**

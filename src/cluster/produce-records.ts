@@ -1,6 +1,5 @@
 /** Records from outside into the log, by as few batches as hold them. */
 
-import type { AppendResult } from "../../durable-objects/partition/rpc.ts";
 import type { PackedRecords } from "../log/packed-records.ts";
 import { EdgelogError, type Failure, failure, isFailure, unwrap } from "../model/errors.ts";
 import { APPENDS_PER_REQUEST_IN_FLIGHT_MAX } from "../model/limits.ts";
@@ -10,10 +9,7 @@ import { type PlannedTopic, type PlanOptions, type ProducePlan, planProduce } fr
 /** Where a record went, or why it did not. */
 export type Stored = { readonly partition: number; readonly offset: number } | Failure;
 
-export interface ProduceOptions extends Omit<PlanOptions, "random"> {
-  /** A batch is stored. */
-  readonly stored?: (records: number, bytes: number) => void;
-}
+export type ProduceOptions = Omit<PlanOptions, "random">;
 
 /**
  * One entry per record, in order. The records of one partition are stored in this order; when one batch fails, later ones
@@ -24,14 +20,14 @@ export async function produceRecords(
   cluster: Cluster,
   topic: string,
   records: PackedRecords,
-  { stored: whenStored = () => {}, ...options }: ProduceOptions,
+  options: ProduceOptions,
 ): Promise<Stored[]> {
   const random = Math.random();
   const plan = await checkedTopic(cluster, topic, (planned) =>
     planProduce(planned, records, { ...options, random }),
   );
   const stored: Stored[] = new Array(records.length);
-  await appendAll(cluster, topic, plan, stored, whenStored);
+  await appendAll(cluster, topic, plan, stored);
   return stored;
 }
 
@@ -64,14 +60,13 @@ async function appendAll(
   topic: string,
   plan: ProducePlan,
   stored: Stored[],
-  whenStored: (records: number, bytes: number) => void,
 ): Promise<void> {
   const waiting = plan.entries();
   const work = async (): Promise<void> => {
     for (const [partition, batches] of waiting) {
       let failed: Failure | undefined;
       for (const { indexes, encode } of batches) {
-        const appended = failed ?? (await append(partition, encode(), indexes.length));
+        const appended = failed ?? (await cluster.append(topic, partition, encode()));
         for (const [nth, index] of indexes.entries()) {
           stored[index] = isFailure(appended) ? appended : { partition, offset: appended.baseOffset + nth };
         }
@@ -84,15 +79,6 @@ async function appendAll(
         }
       }
     }
-  };
-  const append = async (
-    partition: number,
-    batch: Uint8Array,
-    records: number,
-  ): Promise<AppendResult | Failure> => {
-    const appended = await cluster.append(topic, partition, batch);
-    if (!isFailure(appended)) whenStored(records, batch.length);
-    return appended;
   };
   await Promise.all(Array.from({ length: Math.min(plan.size, APPENDS_PER_REQUEST_IN_FLIGHT_MAX) }, work));
 }

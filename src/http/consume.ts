@@ -12,7 +12,6 @@ import { READ_BYTES_DEFAULT, READ_BYTES_MAX, READ_WAIT_MS_MAX } from "../model/l
 import { recordToJsonText } from "../subscribe/record-json.ts";
 import { JSON_TYPE, NDJSON_TYPE, RECORD_BATCH_TYPE } from "./body.ts";
 import { newRoutes } from "./context.ts";
-import { countFetched } from "./counters.ts";
 import { boundsBeside, errorResponse, errorResponses } from "./errors.ts";
 import { negotiate } from "./negotiation.ts";
 import { digits, digitsOr, documentedAnswer, Offset, PartitionParams } from "./schemas.ts";
@@ -111,7 +110,6 @@ consumeRoutes.openapi(
     if (isFailure(found)) return errorResponse(found, boundsBeside(found));
     // Others may have taken the room meanwhile.
     const fitting = within(found, answerBytes.share(found.batches.length));
-    countFetched(fitting.batches.length);
     const hold = answerBytes.hold();
     hold.grow(fitting.batches.length);
     return answer(type, fitting, query.value, hold);

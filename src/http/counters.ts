@@ -1,4 +1,4 @@
-/** What this isolate has done since it started. A cluster runs in many isolates: sum over them. */
+/** The HTTP requests that this isolate has answered since it started. A cluster runs in many isolates: sum over them. */
 
 import { createMiddleware } from "hono/factory";
 import { routePath } from "hono/route";
@@ -8,10 +8,6 @@ import type { HttpEnv } from "./context.ts";
 const requests = new Map<string, number>();
 const METHODS: ReadonlySet<string> = new Set(["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"]);
 
-let recordsProduced = 0;
-let bytesProduced = 0;
-let bytesFetched = 0;
-
 export const countRequests = createMiddleware<HttpEnv>(async (c, next) => {
   await next();
   const method = METHODS.has(c.req.method) ? c.req.method : "other";
@@ -19,23 +15,11 @@ export const countRequests = createMiddleware<HttpEnv>(async (c, next) => {
   requests.set(key, (requests.get(key) ?? 0) + 1);
 });
 
-export function countProduced(records: number, bytes: number): void {
-  recordsProduced += records;
-  bytesProduced += bytes;
-}
-
-export function countFetched(bytes: number): void {
-  bytesFetched += bytes;
-}
-
 /** Made at the first question: an isolate has no randomness before its first request. */
 let isolateId: string | undefined;
 
 export interface IsolateCounters {
   readonly isolateId: string;
-  readonly recordsProduced: number;
-  readonly bytesProduced: number;
-  readonly bytesFetched: number;
   readonly requests: readonly {
     readonly method: string;
     readonly route: string;
@@ -48,9 +32,6 @@ export function isolateCounters(): IsolateCounters {
   isolateId ??= crypto.randomUUID();
   return {
     isolateId,
-    recordsProduced,
-    bytesProduced,
-    bytesFetched,
     requests: [...requests].map(([key, count]) => {
       const [method = "", route = "", status = ""]: string[] = JSON.parse(key);
       return { method, route, status, count };

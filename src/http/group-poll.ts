@@ -25,7 +25,6 @@ import { recordToJsonText } from "../subscribe/record-json.ts";
 import { JSON_TYPE, jsonBody } from "./body.ts";
 import { ConsumedRecord } from "./consume.ts";
 import { newRoutes } from "./context.ts";
-import { countFetched } from "./counters.ts";
 import { errorResponses } from "./errors.ts";
 import { GroupParams } from "./group-schemas.ts";
 import { documentedAnswer, documentedBody, NoQuery, Offset, PartitionIndex, TopicName } from "./schemas.ts";
@@ -182,7 +181,6 @@ groupPollRoutes.openapi(
       }),
     );
     const bytes = result.found.reduce((sum, { batches }) => sum + batches.length, 0);
-    countFetched(bytes);
     const hold = answerBytes.hold();
     hold.grow(bytes);
     return new Response(textStream(answerText(result, poll.value, hold), hold), {

@@ -2,6 +2,7 @@
 
 import { createRoute, z } from "@hono/zod-openapi";
 import { Cluster } from "../cluster/cluster.ts";
+import { traffic } from "../cluster/counters.ts";
 import { newRoutes } from "./context.ts";
 import { isolateCounters } from "./counters.ts";
 import { errorResponses } from "./errors.ts";
@@ -45,7 +46,8 @@ export const metricsRoutes = newRoutes().openapi(
     const wanted = typeof group === "string" ? [group] : group;
     const cluster = new Cluster(c.env);
     const { topics, partitions, groups } = await cluster.controller.describeCluster();
-    const { recordsProduced, bytesProduced, bytesFetched, requests, isolateId } = isolateCounters();
+    const { requests, isolateId } = isolateCounters();
+    const { recordsProduced, bytesProduced, bytesFetched, kafkaRequests } = traffic();
     const isolate = { isolate_id: isolateId };
     return new Response(
       [
@@ -59,15 +61,27 @@ export const metricsRoutes = newRoutes().openapi(
           "HTTP requests this isolate has answered.",
           requests.map(({ method, route, status, count }) => [{ ...isolate, method, route, status }, count]),
         ),
-        metric("edgelog_isolate_records_produced_total", "counter", "Records stored through HTTP.", [
+        metric(
+          "edgelog_isolate_kafka_requests_total",
+          "counter",
+          "Requests of the Kafka protocol this isolate has taken.",
+          kafkaRequests.map(([api, count]) => [{ ...isolate, api }, count]),
+        ),
+        metric("edgelog_isolate_records_produced_total", "counter", "Records stored through this isolate.", [
           [isolate, recordsProduced],
         ]),
-        metric("edgelog_isolate_produced_bytes_total", "counter", "Bytes of batches stored through HTTP.", [
-          [isolate, bytesProduced],
-        ]),
-        metric("edgelog_isolate_fetched_bytes_total", "counter", "Bytes of batches read through HTTP.", [
-          [isolate, bytesFetched],
-        ]),
+        metric(
+          "edgelog_isolate_produced_bytes_total",
+          "counter",
+          "Bytes of batches stored through this isolate.",
+          [[isolate, bytesProduced]],
+        ),
+        metric(
+          "edgelog_isolate_fetched_bytes_total",
+          "counter",
+          "Bytes of batches read through this isolate.",
+          [[isolate, bytesFetched]],
+        ),
       ].join(""),
       { headers: { "content-type": PROMETHEUS_TEXT, "cache-control": "no-store" } },
     );

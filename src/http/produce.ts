@@ -12,7 +12,6 @@ import { HTTP_BODY_BYTES_MAX, HTTP_RECORDS_PER_REQUEST_MAX } from "../model/limi
 import { noSuchPartition } from "../model/topic.ts";
 import { bodyType, JSON_TYPE, NDJSON_TYPE, RECORD_BATCH_TYPE, readBody } from "./body.ts";
 import { newRoutes } from "./context.ts";
-import { countProduced } from "./counters.ts";
 import { ErrorDetail, errorDetail, errorResponse, errorResponses, invalid } from "./errors.ts";
 import { ProduceBody, ProduceQuery, readProduceRequest } from "./produce-request.ts";
 import { HeaderValue } from "./records-json.ts";
@@ -99,7 +98,7 @@ produceRoutes.openapi(
     }
     const nowMs = Date.now();
     const { records, ...how } = await readProduceRequest(c.req.raw, type, query, nowMs);
-    return answerOf(await produceRecords(cluster, topic, records, { ...how, nowMs, stored: countProduced }));
+    return answerOf(await produceRecords(cluster, topic, records, { ...how, nowMs }));
   },
 );
 
@@ -127,7 +126,6 @@ async function produceBatch(
   });
   const { recordsCount } = header;
   const { baseOffset } = unwrap(await cluster.append(name, partition, batch));
-  countProduced(recordsCount, batch.length);
   releaseBytes(batch);
   return streamed(offsetEntries(partition, baseOffset, Math.min(recordsCount, entriesMax)));
 }

@@ -1,4 +1,5 @@
 import { Cluster } from "../cluster/cluster.ts";
+import { countKafkaRequest } from "../cluster/counters.ts";
 import { FetchSources } from "../cluster/fetch-sources.ts";
 import type { Principal } from "../cluster/principals.ts";
 import type { Env } from "../env.ts";
@@ -155,6 +156,7 @@ class Connection {
     }
     const handler = handlerOf(apiKey);
     if (handler !== undefined && isIn(handler.api.versions, apiVersion)) {
+      countKafkaRequest(handler.api.name);
       return this.#order.run(handler.turn, () => handler.answer(header, reader, session));
     }
     const answer = answerUnsupportedApiVersions(header, offeredApis());
