@@ -63,7 +63,7 @@ export class Edgelog {
 
   /** Throws INVALID_CONFIG with the option that is wrong. */
   producer(options: ProducerOptions = {}): Producer {
-    return new Producer(this.#transport, this.topics, options);
+    return new Producer(this.#transport, options);
   }
 
   /**

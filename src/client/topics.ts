@@ -1,7 +1,7 @@
 import { EdgelogError, type ErrorName } from "../model/errors.ts";
 import type { AbortSignalLike } from "./abort.ts";
 import { isRetriable } from "./retry.ts";
-import { path, property, type Transport } from "./transport.ts";
+import { type Call, path, property, type Transport } from "./transport.ts";
 
 /** A topic's configs by Kafka's names, such as `retention.ms`. */
 export type TopicConfigs = Readonly<Record<string, string>>;
@@ -128,11 +128,7 @@ export class Topics {
 
   /** Throws UNKNOWN_TOPIC_OR_PARTITION. */
   async describe(name: string, options: DescribeTopicOptions = {}): Promise<TopicDetails> {
-    const { autoCreate, signal } = options;
-    const query = { auto_create: autoCreate === true ? "true" : undefined };
-    return parseDetails(
-      await this.#transport.callRepeatedly({ path: path`/v1/topics/${name}`, query, signal }),
-    );
+    return parseDetails(await this.#transport.callRepeatedly(describeCall(name, options)));
   }
 
   /** Adds partitions, changes configs, or both. Throws UNKNOWN_TOPIC_OR_PARTITION, INVALID_PARTITIONS, INVALID_CONFIG. */
@@ -228,6 +224,20 @@ export class Topics {
     if (typeof offset !== "number" || typeof found !== "number") throw unexpected(`GET ${call.path}`);
     return { partition, offset, timestamp: found };
   }
+}
+
+/** {@link Topics.describe} in one try, for who retries by a time of its own. */
+export async function describeOnce(
+  transport: Transport,
+  name: string,
+  options: DescribeTopicOptions,
+): Promise<TopicDetails> {
+  return parseDetails(await transport.call(describeCall(name, options)));
+}
+
+function describeCall(name: string, { autoCreate, signal }: DescribeTopicOptions): Call {
+  const query = { auto_create: autoCreate === true ? "true" : undefined };
+  return { path: path`/v1/topics/${name}`, query, signal };
 }
 
 const AT_ONCE = 16;

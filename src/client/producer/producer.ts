@@ -6,7 +6,6 @@ import { isPartition } from "../../subscribe/position.ts";
 import { type AbortSignalLike, onAbort, Stop } from "../abort.ts";
 import { type ProducerRecord, type RecordMetadata, toNewRecord } from "../record.ts";
 import { orAborted } from "../retry.ts";
-import type { Topics } from "../topics.ts";
 import type { Transport } from "../transport.ts";
 import { BufferMemory } from "./buffer-memory.ts";
 import { DeliveryTally } from "./delivery-tally.ts";
@@ -33,7 +32,6 @@ export interface SendOptions {
  */
 export class Producer {
   readonly #settings: ProducerSettings;
-  readonly #topics: Topics;
   readonly #holdings: Holdings;
   readonly #queues = new Map<string, TopicQueues>();
   readonly #stop = new Stop();
@@ -42,10 +40,9 @@ export class Producer {
   #closed = false;
 
   /** @internal */
-  constructor(transport: Transport, topics: Topics, options: ProducerOptions) {
+  constructor(transport: Transport, options: ProducerOptions) {
     const settings = producerSettings(options);
     this.#settings = settings;
-    this.#topics = topics;
     const memory = new BufferMemory(settings.bufferMemory, settings.maxBlockMs);
     this.#holdings = { memory, tally: new DeliveryTally() };
     this.#shipping = {
@@ -236,9 +233,7 @@ export class Producer {
   #queuesOf(topic: string): TopicQueues {
     let queues = this.#queues.get(topic);
     if (queues === undefined) {
-      queues = new TopicQueues(topic, this.#shipping, (name, signal) =>
-        this.#topics.describe(name, { autoCreate: true, signal }),
-      );
+      queues = new TopicQueues(topic, this.#shipping);
       this.#queues.set(topic, queues);
     }
     return queues;

@@ -1,8 +1,7 @@
 import { partitionForKey } from "../../log/partitioner.ts";
 import { EdgelogError } from "../../model/errors.ts";
-import type { AbortSignalLike } from "../abort.ts";
 import { retrying } from "../retry.ts";
-import type { TopicDetails } from "../topics.ts";
+import { describeOnce } from "../topics.ts";
 import { PartitionQueue, type Shipping } from "./partition-queue.ts";
 import type { CheckedRecord, PendingRecord } from "./pending-record.ts";
 import { StickyPartitioner } from "./sticky-partitioner.ts";
@@ -17,7 +16,6 @@ interface Metadata {
 export class TopicQueues {
   readonly #topic: string;
   readonly #shipping: Shipping;
-  readonly #describe: (topic: string, signal: AbortSignalLike) => Promise<TopicDetails>;
   readonly #queues = new Map<number, PartitionQueue>();
   readonly #sticky: StickyPartitioner;
   /** In the order in which they came, until the number of partitions is known. */
@@ -25,14 +23,9 @@ export class TopicQueues {
   #metadata: Metadata | undefined;
   #lookingUp = false;
 
-  constructor(
-    topic: string,
-    shipping: Shipping,
-    describe: (topic: string, signal: AbortSignalLike) => Promise<TopicDetails>,
-  ) {
+  constructor(topic: string, shipping: Shipping) {
     this.#topic = topic;
     this.#shipping = shipping;
-    this.#describe = describe;
     this.#sticky = new StickyPartitioner(
       shipping.settings.batchSize,
       (partition) => this.#queues.get(partition)?.queuedBytes ?? 0,
@@ -87,9 +80,10 @@ export class TopicQueues {
   async #lookUp(): Promise<void> {
     if (this.#lookingUp) return;
     this.#lookingUp = true;
-    const { settings, stop } = this.#shipping;
+    const { settings, stop, transport } = this.#shipping;
     try {
-      const topic = await retrying(() => this.#describe(this.#topic, stop), {
+      const describe = () => describeOnce(transport, this.#topic, { autoCreate: true, signal: stop });
+      const topic = await retrying(describe, {
         firstMs: settings.retryBackoffMs,
         maxMs: settings.retryBackoffMaxMs,
         deadlineMs: Date.now() + settings.maxBlockMs,
