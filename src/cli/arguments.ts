@@ -27,6 +27,12 @@ export function hostAndPort(text: string): HostAndPort {
   throw new InvalidArgumentError("Give it as host:port, such as 127.0.0.1:9092.");
 }
 
+/** One or several, separated by commas; they stay as they were typed. */
+export function hostsAndPorts(text: string): string {
+  for (const item of text.split(",")) hostAndPort(item);
+  return text;
+}
+
 /** For an option that may be repeated. */
 export function collect<T>(
   parse: (text: string) => T,

@@ -162,6 +162,24 @@ describe("edgelog serve", () => {
     expect(withToken).toMatchObject({ exitCode: 0, stdout: "" });
   });
 
+  test("takes the Worker's variables from its environment, and rather by flag", async () => {
+    await using directory = await temporaryDirectory();
+    const variables = { EDGELOG_AUTO_CREATE_TOPICS: "false", EDGELOG_NUM_PARTITIONS: "3" };
+    const { url, env } = await start(directory.path, ["--num-partitions", "2"], variables);
+    const unknown = await edgelog(["produce", "unknown"], { input: "x\n", env });
+    expect(unknown).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('no topic "unknown"') });
+    await edgelog(["topic", "create", "known"], { env });
+    const topic = await fetch(`${url}/v1/topics/known`);
+    expect(await topic.json()).toMatchObject({ partitions: 2 });
+  });
+
+  test("refuses a variable that cannot be, by its name", async () => {
+    const result = await edgelog(["serve"], { env: { EDGELOG_ADVERTISED_LISTENER: "kafka:9092,broker" } });
+    expect(result).toMatchObject({ exitCode: 2, stdout: "" });
+    expect(result.stderr).toContain("EDGELOG_ADVERTISED_LISTENER");
+    expect(result.stderr).toContain("Give it as host:port");
+  });
+
   test("--json prints the listeners as one JSON line", async () => {
     await using directory = await temporaryDirectory();
     const served = await start(directory.path, ["--json"]);
