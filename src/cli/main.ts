@@ -2,6 +2,7 @@
 
 import { CommanderError } from "commander";
 import { EdgelogError } from "../model/errors.ts";
+import { BATCH_BYTES_MAX } from "../model/limits.ts";
 import { CliError } from "./errors.ts";
 import { OutputClosedError } from "./output.ts";
 import { createProgram } from "./program.ts";
@@ -65,6 +66,9 @@ function advice({ code, message }: EdgelogError): string {
   }
   if (code === "INVALID_CONFIG") {
     return `${code}: ${message}\n"edgelog topic describe --all-configs <topic>" shows the configs there are.`;
+  }
+  if (code === "MESSAGE_TOO_LARGE") {
+    return `${code}: ${message}\n"edgelog topic alter <topic> --config max.message.bytes=${BATCH_BYTES_MAX}" allows as much as there can be.`;
   }
   if (code === "TOPIC_ALREADY_EXISTS") {
     return `${code}: ${message}\n"edgelog topic alter" changes it; with --if-not-exists this is no error.`;

@@ -50,6 +50,18 @@ describe("edgelog produce", () => {
     expect(JSON.parse(record ?? "")).toMatchObject({ value: { base64: "/wD+" } });
   });
 
+  test("a record may be as large as its topic allows; one that is larger is refused with what would help", async () => {
+    const topic = await newTopic();
+    const large = "x".repeat(1_500_000);
+    const refused = await run(["produce", topic], large);
+    expect(refused).toMatchObject({ exitCode: 1, stdout: "" });
+    expect(refused.stderr).toContain("max.message.bytes, 1048588");
+    expect(refused.stderr).toContain("edgelog topic alter <topic> --config max.message.bytes=1900000");
+    await run(["topic", "alter", topic, "--config", "max.message.bytes=1900000"]);
+    expect(await run(["produce", topic], large)).toMatchObject({ exitCode: 0 });
+    expect(await consumed(topic, "-f", "%S")).toBe("1500000");
+  });
+
   test("-K takes the key from each line; equal keys share a partition; a line without delimiter has no key", async () => {
     const topic = await newTopic(4);
     await run(["produce", topic, "-K", "\\t"], "a\t1\nb\t2\na\t3\nplain\n");

@@ -51,7 +51,8 @@ async function produce(topic: string, options: ProduceOptions): Promise<void> {
   if (options.keyDelimiter === "") throw new UsageError("--key-delimiter must not be empty");
   const { compression = "none" } = options;
   const client = await connect(options);
-  const producer = client.producer({ topic, compression });
+  // How large a record may be is for the topic to say (max.message.bytes).
+  const producer = client.producer({ topic, compression, maxRequestSize: BATCH_BYTES_MAX });
   const input = openStdin();
   const progress = startProgress("Producing", "records", input.showsProgress);
   const acknowledged = new Acknowledgements(options.json === true, input.end);
