@@ -1,11 +1,14 @@
-/** `npm run build`: what the package publishes. The SDK, the command and the Worker, each as one file, and the SDK's types. */
+/**
+ * `npm run build`: what the package publishes. The SDK, the command and the Worker, each as one file, and the SDK's types.
+ * The SDK's file holds all that it needs, so that a web page can import it as it is.
+ */
 
 import { execFileSync } from "node:child_process";
 import { copyFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type BuildOptions, build } from "esbuild";
 import { workerBuild } from "../src/cli/bundle.ts";
 
-const shared: BuildOptions = { bundle: true, format: "esm", packages: "external", logLevel: "info" };
+const shared: BuildOptions = { bundle: true, format: "esm", logLevel: "info" };
 
 rmSync("dist", { recursive: true, force: true });
 await Promise.all([
@@ -14,6 +17,7 @@ await Promise.all([
     entryPoints: ["src/client/index.ts"],
     outfile: "dist/client/index.js",
     platform: "neutral",
+    mainFields: ["module", "main"],
     target: "es2022",
     sourcemap: true,
     keepNames: true,
@@ -23,6 +27,7 @@ await Promise.all([
     entryPoints: ["src/cli/main.ts"],
     outfile: "dist/cli/main.js",
     platform: "node",
+    packages: "external",
     target: "node20",
   }),
   build({ ...workerBuild(), entryPoints: ["src/worker.ts"], outfile: "dist/worker.js", logLevel: "info" }),

@@ -26,13 +26,16 @@ export async function bundleSdk(): Promise<string> {
 }
 
 /** Port 0 takes a free one. */
-export async function servePage(port: number): Promise<{ readonly url: string; readonly server: Server }> {
+export async function servePage(
+  port: number,
+  page = join(HERE, "index.html"),
+): Promise<{ readonly url: string; readonly server: Server }> {
   const sdk = await bundleSdk();
   const server = createServer(async ({ url = "/" }, response) => {
     const { pathname } = new URL(url, "http://localhost");
     if (pathname === "/") {
       response.setHeader("content-type", "text/html; charset=utf-8");
-      response.end(await readFile(join(HERE, "index.html")));
+      response.end(await readFile(page));
     } else if (pathname === "/edgelog.js") {
       response.setHeader("content-type", "text/javascript; charset=utf-8");
       response.end(sdk);

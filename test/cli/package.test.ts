@@ -82,6 +82,17 @@ describe("the published package", () => {
     expect(refused.stderr).toContain("npm install wrangler@");
   });
 
+  test("its SDK is one module without imports, as a web page needs it", async () => {
+    await using directory = await temporaryDirectory();
+    await cp(join(ROOT, "dist/client/index.js"), join(directory.path, "edgelog.mjs"));
+    const run = spawnSync(
+      process.execPath,
+      ["--input-type=module", "-e", IMPORT.replace('"edgelog"', '"./edgelog.mjs"')],
+      { cwd: directory.path, encoding: "utf8" },
+    );
+    expect(run).toMatchObject({ status: 0, stdout: "EdgelogError NETWORK_EXCEPTION\n", stderr: "" });
+  });
+
   test("its SDK imports by name, and its types stand on their own", async () => {
     await using directory = await temporaryDirectory();
     await install(directory.path);

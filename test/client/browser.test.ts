@@ -1,6 +1,9 @@
 /** The SDK in a real Chromium: Debian's `chromium`, or the one that CHROMIUM_PATH names. */
 
 import { existsSync } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { type Browser, chromium, type Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { servePage } from "../../examples/browser/serve.ts";
@@ -244,5 +247,24 @@ describe.skipIf(isMissing)("in Chromium", () => {
     expect((await stored(cluster.url, topic)).values).toEqual(["<b>12</b>", "typed here"]);
     expect(problems).toEqual([]);
     await page.close();
+  });
+
+  test("the page in docs/sdk.md produces and consumes as it stands there", async () => {
+    const text = await readFile(join(import.meta.dirname, "../../docs/sdk.md"), "utf8");
+    const [, html = ""] = /^```html\n([\s\S]*?)^```/m.exec(text) ?? [];
+    const directory = await mkdtemp(join(tmpdir(), "edgelog-page-"));
+    const file = join(directory, "index.html");
+    await writeFile(file, html.replaceAll("http://127.0.0.1:8787", cluster.url));
+    const { url, server } = await servePage(0, file);
+    const page = await browser.newPage();
+    try {
+      await page.goto(url);
+      await page.click("button");
+      await page.locator("pre", { hasText: "0/0 20" }).waitFor();
+    } finally {
+      await page.close();
+      server.close();
+      await rm(directory, { recursive: true, force: true });
+    }
   });
 });
