@@ -1,6 +1,7 @@
 /** The Worker with a window to what it holds for Kafka connections. Nothing else differs from the real one. */
 
 import { PartitionLog as RealPartitionLog } from "../../durable-objects/partition/partition-log.ts";
+import { PartitionSession } from "../../durable-objects/partition/partition-session.ts";
 import type { ReadRequest, ReadResult } from "../../durable-objects/partition/rpc.ts";
 import type { Env } from "../../src/env.ts";
 import { fetchBytes, requestBytes } from "../../src/kafka/byte-budget.ts";
@@ -12,6 +13,7 @@ export * from "../../src/worker.ts";
 
 export class PartitionLog extends RealPartitionLog {
   #readBytes = 0;
+  #sessions = 0;
 
   override async read(request: ReadRequest): Promise<ReadResult> {
     const result = await super.read(request);
@@ -19,10 +21,33 @@ export class PartitionLog extends RealPartitionLog {
     return result;
   }
 
-  async inspect(): Promise<{ readonly sockets: number; readonly readBytes: number }> {
-    return { sockets: this.ctx.getWebSockets().length, readBytes: this.#readBytes };
+  override session(): PartitionSession {
+    this.#sessions++;
+    return new CountedSession(this, () => {
+      this.#sessions--;
+    });
+  }
+
+  async inspect(): Promise<Inspected> {
+    const sockets = this.ctx.getWebSockets().length;
+    return { sockets, sessions: this.#sessions, readBytes: this.#readBytes };
   }
 }
+
+class CountedSession extends PartitionSession {
+  readonly #ended: () => void;
+
+  constructor(leader: PartitionLog, ended: () => void) {
+    super(leader);
+    this.#ended = ended;
+  }
+
+  [Symbol.dispose](): void {
+    this.#ended();
+  }
+}
+
+type Inspected = Pick<Held, "sockets" | "sessions" | "readBytes">;
 
 interface InspectedEnv extends Omit<Env, "PARTITION"> {
   readonly PARTITION: DurableObjectNamespace<PartitionLog>;
@@ -34,11 +59,13 @@ export default {
     if (pathname !== HELD_PATH) return worker.fetch(request, env, context);
     const names = searchParams.getAll("object");
     const inspected = await Promise.all(names.map((name) => env.PARTITION.getByName(name).inspect()));
+    const sum = (what: keyof Inspected) => inspected.reduce((total, one) => total + one[what], 0);
     const held: Held = {
       requestBytesLeft: requestBytes.left,
       fetchBytesLeft: fetchBytes.left,
-      sockets: inspected.reduce((sum, { sockets }) => sum + sockets, 0),
-      readBytes: inspected.reduce((sum, { readBytes }) => sum + readBytes, 0),
+      sockets: sum("sockets"),
+      sessions: sum("sessions"),
+      readBytes: sum("readBytes"),
     };
     return Response.json(held);
   },

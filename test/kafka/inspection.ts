@@ -7,6 +7,8 @@ export interface Held {
   readonly fetchBytesLeft: number;
   /** WebSockets of these partitions. */
   readonly sockets: number;
+  /** RPC sessions that are kept with these partitions, and keep them awake. */
+  readonly sessions: number;
   /** Bytes of batches that these partitions have been asked for and gave, since they woke. */
   readonly readBytes: number;
 }

@@ -1,6 +1,6 @@
 import { isFailure } from "../../model/errors.ts";
 import { errorCodeOf } from "../error-codes.ts";
-import { groupOf } from "../groups.ts";
+import { groupOf, whileConnected } from "../groups.ts";
 import { handler } from "../handler.ts";
 import { joinGroupApi } from "../messages/join-group.ts";
 
@@ -11,7 +11,7 @@ const NULLABLE_PROTOCOL_VERSION = 7;
 
 /** Answered when the rebalance is over. */
 export const joinGroup = handler(joinGroupApi, async (request, { version, clientId, session }) => {
-  const joined = await groupOf(session, request.groupId).joinGroup({
+  const answer = groupOf(session, request.groupId).joinGroup({
     memberId: request.memberId,
     instanceId: request.groupInstanceId,
     clientId: clientId ?? "",
@@ -24,9 +24,10 @@ export const joinGroup = handler(joinGroupApi, async (request, { version, client
     requiresKnownMemberId: version >= KNOWN_MEMBER_ID_VERSION,
     canSkipAssignment: version >= SKIP_ASSIGNMENT_VERSION,
   });
+  const joined = await whileConnected(session, answer);
   if (isFailure(joined)) {
     const protocolName = version >= NULLABLE_PROTOCOL_VERSION ? null : "";
-    const { memberId } = joined;
+    const memberId = "memberId" in joined ? joined.memberId : request.memberId;
     return { errorCode: errorCodeOf(joined), protocolName, leader: "", memberId, members: [] };
   }
   const { generation, protocolType, protocolName, leader, skipAssignment, memberId, members } = joined;

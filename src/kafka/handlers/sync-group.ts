@@ -1,12 +1,12 @@
 import { isFailure } from "../../model/errors.ts";
 import { errorCodeOf } from "../error-codes.ts";
-import { groupOf } from "../groups.ts";
+import { groupOf, whileConnected } from "../groups.ts";
 import { handler } from "../handler.ts";
 import { syncGroupApi } from "../messages/sync-group.ts";
 
 /** Answered when the group's leader has brought the assignment. */
 export const syncGroup = handler(syncGroupApi, async (request, { session }) => {
-  const synced = await groupOf(session, request.groupId).syncGroup({
+  const answer = groupOf(session, request.groupId).syncGroup({
     memberId: request.memberId,
     instanceId: request.groupInstanceId,
     generation: request.generationId,
@@ -18,6 +18,7 @@ export const syncGroup = handler(syncGroupApi, async (request, { session }) => {
       assignment: assignment.slice(),
     })),
   });
+  const synced = await whileConnected(session, answer);
   if (isFailure(synced)) return { errorCode: errorCodeOf(synced), assignment: new Uint8Array() };
   return { errorCode: 0, ...synced };
 });
