@@ -24,6 +24,12 @@ export interface RecordInput {
 
 /** Checks a record and turns it into bytes. Throws INVALID_RECORD. */
 export function toNewRecord(record: RecordInput): NewRecord {
+  if (!isRecord(record)) {
+    throw new EdgelogError(
+      "INVALID_RECORD",
+      "a record is an object, such as { value: … }, not the value itself",
+    );
+  }
   const timestamp = record.timestamp ?? Date.now();
   if (!Number.isInteger(timestamp) || timestamp < 0 || timestamp > TIMESTAMP_MS_MAX) {
     throw new EdgelogError("INVALID_RECORD", `timestamp must be ms since 1970, not ${timestamp}`);
@@ -35,6 +41,12 @@ export function toNewRecord(record: RecordInput): NewRecord {
     value: toBytes(record.value, "value"),
   };
   return headers.length === 0 ? bytes : { ...bytes, headers };
+}
+
+/** Programs without types send a value alone, which would pass for a record that has none: a tombstone. */
+function isRecord(record: unknown): boolean {
+  if (typeof record !== "object" || record === null) return false;
+  return !Array.isArray(record) && !ArrayBuffer.isView(record);
 }
 
 function toHeaders(headers: unknown): RecordHeader[] {

@@ -161,3 +161,13 @@ test("a record's time is refused before it shares a batch with others, or is one
     }),
   );
 });
+
+test.each(["hello", 5, null, undefined, ["a"], Uint8Array.of(1)])(
+  "%j is no record: it would be stored as a tombstone",
+  (value) => {
+    // As a program without types calls it.
+    expect(() => Reflect.apply(toNewRecord, undefined, [value])).toThrow(
+      expect.objectContaining({ code: "INVALID_RECORD", message: expect.stringContaining("{ value: … }") }),
+    );
+  },
+);

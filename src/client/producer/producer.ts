@@ -202,6 +202,7 @@ export class Producer {
   /** What there is to know of a record before it waits for room. Throws what is wrong with it. */
   #check(record: ProducerRecord): CheckedRecord {
     if (this.#closed) throw new EdgelogError("INVALID_REQUEST", "the producer is closed");
+    const newRecord = toNewRecord(record);
     const { bufferMemory, deliveryTimeoutMs, maxRequestSize } = this.#settings;
     const { partition, topic = this.#settings.topic } = record;
     if (topic === undefined) {
@@ -218,7 +219,6 @@ export class Producer {
         `partition must be a whole number from 0, not ${partition}`,
       );
     }
-    const newRecord = toNewRecord(record);
     const bytes = encodedRecordBytes(newRecord);
     const most = Math.min(maxRequestSize, bufferMemory) - BATCH_HEADER_BYTES;
     if (bytes > most) {
