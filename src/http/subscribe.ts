@@ -7,11 +7,11 @@ import {
   PARTITION_MAX,
   SUBSCRIBER_CREDIT_BYTES_DEFAULT,
   SUBSCRIBER_CREDIT_BYTES_MAX,
-  SUBSCRIPTIONS_PER_SOCKET_MAX,
 } from "../model/limits.ts";
 import { quote } from "../model/quote.ts";
 import { noSuchPartition, type Topic } from "../model/topic.ts";
 import { eventStream } from "../subscribe/event-stream.ts";
+import { everyPartition } from "../subscribe/every-partition.ts";
 import { connectToLeader } from "../subscribe/leader-connection.ts";
 import type { FrameFormat } from "../subscribe/leader-request.ts";
 import { parsePositions, type StartPosition } from "../subscribe/position.ts";
@@ -132,7 +132,7 @@ async function openSocket(
   const start = startOf(query);
   const isOne = query.partition !== undefined || (start !== undefined && topic.partitions === 1);
   if (!isOne) {
-    const starts = start === undefined ? [] : everyPartition(topic, start);
+    const starts = start === undefined ? [] : startsOfAll(topic, start);
     const takesSubscribe = start === undefined;
     return bridge(cluster, subprotocol, { topic, format, creditBytes, starts, takesSubscribe });
   }
@@ -233,16 +233,11 @@ function startsOf(
   partition: number | undefined,
   start: StartPosition,
 ): readonly PartitionStart[] {
-  return partition === undefined ? everyPartition(topic, start) : [{ partition, ...start }];
+  return partition === undefined ? startsOfAll(topic, start) : [{ partition, ...start }];
 }
 
-function everyPartition(topic: Topic, start: StartPosition): readonly PartitionStart[] {
-  if (topic.partitions > SUBSCRIPTIONS_PER_SOCKET_MAX) {
-    throw invalid(
-      `Topic ${topic.name} has ${topic.partitions} partitions, and at most ${SUBSCRIPTIONS_PER_SOCKET_MAX} fit on one subscription; name partitions.`,
-    );
-  }
-  return Array.from({ length: topic.partitions }, (_, partition) => ({ partition, ...start }));
+function startsOfAll(topic: Topic, start: StartPosition): readonly PartitionStart[] {
+  return everyPartition(topic).map((partition) => ({ partition, ...start }));
 }
 
 /** What is cached of the topic may be older than its last partition, or than the topic. */

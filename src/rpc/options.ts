@@ -11,6 +11,7 @@ import {
   SUBSCRIPTIONS_PER_SOCKET_MAX,
 } from "../model/limits.ts";
 import { noSuchPartition, type Topic } from "../model/topic.ts";
+import { everyPartition } from "../subscribe/every-partition.ts";
 import type { PartitionStart } from "../subscribe/protocol.ts";
 
 const INT16_MAX = 2 ** 15 - 1;
@@ -84,14 +85,6 @@ export function subscribeStarts(topic: Topic, options: unknown): PartitionStart[
     if ("timestamp" in from) return { partition, timestamp: from.timestamp };
     return { partition, offset: from.offsets[String(partition)] ?? "earliest" };
   });
-}
-
-function everyPartition({ name, partitions }: Topic): number[] {
-  if (partitions <= SUBSCRIPTIONS_PER_SOCKET_MAX) return Array.from({ length: partitions }, (_, i) => i);
-  throw new EdgelogError(
-    "INVALID_REQUEST",
-    `topic ${name} has ${partitions} partitions, and one subscription takes at most ${SUBSCRIPTIONS_PER_SOCKET_MAX}; name partitions`,
-  );
 }
 
 function parserOf<T>(schema: z.ZodType<T>, what = ""): (value: unknown) => T {
