@@ -1,26 +1,33 @@
 import { join } from "node:path";
 import type { MemberLog } from "./check.ts";
-import { type Member, type MemberCommand, MemberProcess } from "./member-process.ts";
+import type { Member, StartMember } from "./member.ts";
 
 /** The members of the group, those that live and those that have ended. */
 export class Crowd {
   readonly #directory: string;
-  readonly #command: () => MemberCommand;
+  readonly #start: StartMember;
   readonly #all: Member[] = [];
   readonly #alive = new Set<Member>();
 
-  constructor(directory: string, command: () => MemberCommand) {
+  constructor(directory: string, start: StartMember) {
     this.#directory = directory;
-    this.#command = command;
+    this.#start = start;
   }
 
   get alive(): readonly Member[] {
     return [...this.#alive];
   }
 
+  /** Those that have been assigned something already: what becomes of the others nobody in the group would notice. */
+  async joined(): Promise<readonly Member[]> {
+    const alive = this.alive;
+    const have = await Promise.all(alive.map((member) => member.hasJoined()));
+    return alive.filter((_, index) => have[index]);
+  }
+
   add(): Member {
     const name = `member-${this.#all.length}`;
-    const member = new MemberProcess(name, join(this.#directory, name), this.#command());
+    const member = this.#start(name, join(this.#directory, name));
     this.#all.push(member);
     this.#alive.add(member);
     void member.ended.then(() => this.#alive.delete(member));

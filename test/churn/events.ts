@@ -6,6 +6,11 @@
  * generation, or a count of assignments. A record belongs to the ownership under which the client delivered it.
  */
 
+import { open, readFile } from "node:fs/promises";
+
+/** Whoever has been assigned something has said so this early. */
+const HEAD_BYTES = 65_536;
+
 export type MemberEvent =
   /** These partitions are its own from now on, besides those that already were. */
   | {
@@ -35,6 +40,23 @@ export type MemberEvent =
   | { readonly kind: "wrong"; readonly ms: number; readonly text: string }
   /** Told, and no fault by itself. */
   | { readonly kind: "note"; readonly ms: number; readonly text: string };
+
+/** Of the member that says them to `<path>.log`. */
+export async function readEvents(path: string): Promise<MemberEvent[]> {
+  return parseEvents(await readFile(`${path}.log`, "utf8"));
+}
+
+/** Whether it has been assigned something by now. */
+export async function hasAssigned(path: string): Promise<boolean> {
+  const file = await open(`${path}.log`);
+  try {
+    const { buffer, bytesRead } = await file.read({ buffer: Buffer.alloc(HEAD_BYTES) });
+    const events = parseEvents(buffer.toString("utf8", 0, bytesRead));
+    return events.some((event) => event.kind === "assigned" && event.partitions.length > 0);
+  } finally {
+    await file.close();
+  }
+}
 
 /** The last line may be torn off; it is left out. */
 export function parseEvents(text: string): MemberEvent[] {

@@ -1,25 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import type { MemberLog } from "./check.ts";
-import { parseEvents } from "./events.ts";
+import { hasAssigned, readEvents } from "./events.ts";
+import type { Member } from "./member.ts";
 
 export interface MemberCommand {
   readonly command: string;
   readonly args: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
-}
-
-/** A member of the group, to be killed: a process, or a browser's tab. */
-export interface Member {
-  readonly name: string;
-  /** Resolves when it has ended, however. */
-  readonly ended: Promise<void>;
-  /** SIGKILL. */
-  kill(): Promise<void>;
-  /** Asks it to leave its group and end. */
-  stop(): Promise<void>;
-  log(): Promise<MemberLog>;
 }
 
 const STOP_MS_MAX = 20_000;
@@ -29,7 +17,6 @@ process.on("exit", () => {
   for (const child of running) child.kill("SIGKILL");
 });
 
-/** What it says goes to `<path>.log`, its complaints to `<path>.err`. */
 export class MemberProcess implements Member {
   readonly name: string;
   readonly ended: Promise<void>;
@@ -58,6 +45,10 @@ export class MemberProcess implements Member {
     });
   }
 
+  hasJoined(): Promise<boolean> {
+    return hasAssigned(this.#path);
+  }
+
   async kill(): Promise<void> {
     this.#ending("killed");
     this.#child.kill("SIGKILL");
@@ -73,8 +64,7 @@ export class MemberProcess implements Member {
   }
 
   async log(): Promise<MemberLog> {
-    const events = parseEvents(await readFile(`${this.#path}.log`, "utf8"));
-    return { name: this.name, end: this.#end, endMs: this.#endMs, events };
+    return { name: this.name, end: this.#end, endMs: this.#endMs, events: await readEvents(this.#path) };
   }
 
   #ending(end: MemberLog["end"]): void {

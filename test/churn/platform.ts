@@ -10,6 +10,7 @@ export class ChurnPlatform {
   #ports: readonly string[] = ["0", "0"];
   #server: Server | undefined;
   #address = "";
+  #url = "";
 
   constructor(dataDir: string) {
     this.#dataDir = dataDir;
@@ -18,6 +19,11 @@ export class ChurnPlatform {
   /** Of its Kafka listener, `host:port`. */
   get address(): string {
     return this.#address;
+  }
+
+  /** Of its HTTP listener. */
+  get url(): string {
+    return this.#url;
   }
 
   /** What it has said last, for a failure. */
@@ -44,6 +50,7 @@ export class ChurnPlatform {
     });
     const { url, kafka } = await this.#server.listeners;
     this.#address = kafka[0] ?? "";
+    this.#url = url;
     this.#ports = [new URL(url).port, this.#address.slice(this.#address.lastIndexOf(":") + 1)];
   }
 

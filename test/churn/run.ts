@@ -136,11 +136,15 @@ class Churn {
     const { client } = this.#options;
     const directory = join(this.#directory, "members");
     await mkdir(directory);
-    const command = await client.prepare(directory);
     const { host, port } = this.#address;
-    return new Crowd(directory, () =>
-      command([`${host}:${port}`, this.#topic, this.#group, client.protocol]),
-    );
+    const start = await client.prepare(directory, {
+      bootstrap: `${host}:${port}`,
+      url: this.#platform?.url ?? "",
+      topic: this.#topic,
+      group: this.#group,
+      protocol: client.protocol,
+    });
+    return new Crowd(directory, start);
   }
 
   async #createTopic(): Promise<void> {

@@ -33,13 +33,14 @@ export async function shakeFor(ms: number, shaking: Shaking): Promise<void> {
 /** Resolves when whoever was to come has come. */
 export async function shakeOnce({ crowd, random, members }: Shaking): Promise<void> {
   const draw = random.next();
-  const [first, ...others] = crowd.alive;
   // Members may also have ended by themselves.
-  if (first === undefined || crowd.alive.length < members - 2) return crowd.fill(members);
+  if (crowd.alive.length < members - 2) return crowd.fill(members);
   if (draw >= KILL_PROBABILITY + STOP_PROBABILITY && crowd.alive.length < members + 2) {
     crowd.add();
     return;
   }
+  const [first, ...others] = await crowd.joined();
+  if (first === undefined) return;
   const member = random.pick([first, ...others]);
   const replaceMs = random.integer(0, REPLACE_MS_MAX);
   if (draw < KILL_PROBABILITY) await member.kill();

@@ -1,19 +1,13 @@
 /** What members that are processes have in common. */
 
 import { writeSync } from "node:fs";
+import type { MemberTarget } from "../member.ts";
 import { Report } from "./report.ts";
 
-/** What a member is started with. */
-export interface MemberArguments {
-  readonly bootstrap: string;
-  readonly topic: string;
-  readonly group: string;
-  readonly protocol: string;
-}
-
-export function memberArguments(): MemberArguments {
-  const [bootstrap = "", topic = "", group = "", protocol = ""] = process.argv.slice(2);
-  return { bootstrap, topic, group, protocol };
+/** What it was started with, in the order of `argumentsOf` in clients.ts. */
+export function memberArguments(): MemberTarget {
+  const [bootstrap = "", topic = "", group = "", protocol = "", url = ""] = process.argv.slice(2);
+  return { bootstrap, topic, group, protocol, url };
 }
 
 const SESSION_TIMEOUT_MS = 6_000;
