@@ -10,6 +10,7 @@ import { kafkaCodec } from "./kafka-codec.ts";
 import { latency } from "./latency.ts";
 import { memory } from "./memory.ts";
 import { produce } from "./produce.ts";
+import { rebalance } from "./rebalance.ts";
 import { scale } from "./scale.ts";
 
 /** In the order in which they are asked. */
@@ -22,6 +23,7 @@ export const QUESTIONS: readonly Question[] = [
   bill,
   cold,
   scale,
+  rebalance,
   memory,
   batches,
   kafkaCodec,
