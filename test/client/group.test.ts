@@ -124,6 +124,48 @@ function range(from: number, to: number): number[] {
 }
 
 describe("a group", () => {
+  test("tells a member that ends of its partitions, and waits for it before others have them", async () => {
+    const topic = await cluster.newTopic(2);
+    const group = newGroup();
+    const client = cluster.client();
+    const isTold = Promise.withResolvers<void>();
+    const isDone = Promise.withResolvers<void>();
+    const told: { readonly partitions: readonly TopicPartition[]; readonly lost: boolean }[] = [];
+    const leaving = client.consume(topic, {
+      group,
+      onRevoked: (partitions, lost) => {
+        told.push({ partitions, lost });
+        isTold.resolve();
+        return isDone.promise;
+      },
+    });
+    await leaving.ready();
+    const closed = leaving.close();
+    await isTold.promise;
+    expect((await client.groups.describe(group)).members).toHaveLength(1);
+    isDone.resolve();
+    await closed;
+    expect((await client.groups.describe(group)).members).toHaveLength(0);
+    const all = [0, 1].map((partition) => ({ topic, partition }));
+    expect(told).toEqual([{ partitions: all, lost: false }]);
+  });
+
+  test("is left all the same when a member fails at giving its partitions up, and the failure is thrown", async () => {
+    const topic = await cluster.newTopic();
+    const group = newGroup();
+    const client = cluster.client();
+    const leaving = client.consume(topic, {
+      group,
+      onRevoked: () => {
+        throw new Error("not written down");
+      },
+    });
+    await leaving.ready();
+    await expect(leaving.close()).rejects.toThrow("not written down");
+    await leaving.close();
+    expect((await client.groups.describe(group)).members).toHaveLength(0);
+  });
+
   test("shares the partitions among its members, who give up what others are to have and go on with the rest", async () => {
     const topic = await cluster.newTopic(6);
     const group = newGroup();

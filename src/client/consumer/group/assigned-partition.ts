@@ -11,6 +11,8 @@ export class AssignedPartition {
   position: number | undefined;
   /** No record of it is given out any more. */
   isOver = false;
+  /** The application has been told that no record of it comes any more. */
+  isTold = false;
   /** Another member may have it. */
   isLost = false;
 

@@ -6,6 +6,7 @@ import type { PartitionMessage } from "../../../subscribe/group-protocol.ts";
 import { onAbort, Stop } from "../../abort.ts";
 import { withResolvers } from "../../promises.ts";
 import { ConsumedRecord } from "../../record.ts";
+import { pause } from "../../retry.ts";
 import { type Arrival, Inbox } from "../inbox.ts";
 import type { Link, Wiring } from "../link.ts";
 import { AssignedPartition, partitionKey } from "./assigned-partition.ts";
@@ -60,6 +61,9 @@ export class GroupSubscription implements AsyncIterableIterator<ConsumedRecord, 
   #isStarted = false;
   #isClosed = false;
   #ended: Promise<void> | undefined;
+  /** What the application does about partitions that are given up. */
+  #telling: Promise<unknown> = Promise.resolve();
+  #failedAtEnd: { readonly error: unknown } | undefined;
   #lookForMoreTimer: ReturnType<typeof setInterval> | undefined;
 
   /** @internal */
@@ -100,14 +104,21 @@ export class GroupSubscription implements AsyncIterableIterator<ConsumedRecord, 
   async return(): Promise<IteratorResult<ConsumedRecord, void>> {
     this.#isClosed = true;
     await this.#end();
-    return this.#records.return();
+    const result = await this.#records.return();
+    const failed = this.#failedAtEnd;
+    this.#failedAtEnd = undefined;
+    if (failed !== undefined) throw failed.error;
+    return result;
   }
 
   [Symbol.asyncIterator](): this {
     return this;
   }
 
-  /** Ends it: commits what has been processed (unless `autoCommit` is false) and leaves the group. */
+  /**
+   * Ends it: `onRevoked` is told of all partitions, what has been processed is committed (unless `autoCommit` is false), and
+   * the group is left. Throws what `onRevoked` throws.
+   */
   async close(): Promise<void> {
     await this.return();
   }
@@ -235,6 +246,12 @@ export class GroupSubscription implements AsyncIterableIterator<ConsumedRecord, 
     for (const partition of partitions) this.#stop(partition);
     this.#returned.resolve();
     if (this.#isStarted && this.#membership.isMember && !this.#over.aborted) {
+      // The loop is not waited for: it may be the one that ends this. But what was on its way to it has come.
+      if (this.#inHand !== undefined) await pause(0);
+      const told = this.#tellRevoked(partitions).catch((error: unknown) => {
+        this.#failedAtEnd = { error };
+      });
+      await inTime(told, this.#settings.rebalanceTimeoutMs, () => undefined);
       if (this.#settings.autoCommit) {
         const committed = this.#committer.commitPositions(partitions).catch(() => {});
         await inTime(committed, CLOSE_MS_MAX, () => undefined);
@@ -248,6 +265,8 @@ export class GroupSubscription implements AsyncIterableIterator<ConsumedRecord, 
   // ── partitions ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   #assigned({ assigned, revoke, epoch, isFull }: NewAssignment): void {
+    // Everything is being given up.
+    if (this.#ended !== undefined) return;
     if (isFull) this.#dropUnnamed([...assigned, ...revoke]);
     const added = assigned.flatMap((message) => {
       if (this.#partitions.has(partitionKey(message.topic_id, message.partition))) return [];
@@ -337,8 +356,7 @@ export class GroupSubscription implements AsyncIterableIterator<ConsumedRecord, 
       for (const partition of gone) this.#stop(partition);
       const isInHand = () => gone.some((partition) => partition === this.#inHand?.partition);
       while (isInHand() && !this.#over.aborted && this.#ended === undefined) await this.#returned.promise;
-      const kept = gone.filter(({ isLost }) => !isLost);
-      if (kept.length > 0) await this.#settings.onRevoked?.(named(kept), false);
+      await this.#tellRevoked(gone);
       if (gone.some(({ isLost }) => isLost) || this.#ended !== undefined) return;
       // What is sent first is done first: nobody has the partitions before this is committed.
       if (this.#settings.autoCommit) void this.#committer.commitPositions(gone, "once").catch(() => {});
@@ -349,6 +367,16 @@ export class GroupSubscription implements AsyncIterableIterator<ConsumedRecord, 
     } finally {
       this.#givingUp.delete(epoch);
     }
+  }
+
+  /** Each partition once. Resolves when the application is done with all that it has been told of. */
+  async #tellRevoked(partitions: readonly AssignedPartition[]): Promise<void> {
+    const untold = partitions.filter(({ isTold, isLost }) => !isTold && !isLost);
+    for (const partition of untold) partition.isTold = true;
+    if (untold.length > 0) {
+      this.#telling = Promise.all([this.#telling, this.#settings.onRevoked?.(named(untold), false)]);
+    }
+    await this.#telling;
   }
 
   #lost(): void {

@@ -63,7 +63,8 @@ export interface GroupConsumeOptions
   /** Told of partitions before their first record comes. Kafka: `ConsumerRebalanceListener.onPartitionsAssigned`. */
   readonly onAssigned?: (partitions: readonly TopicPartition[]) => void;
   /**
-   * Told of partitions whose records come no more, before they are committed and given up, which waits for what it returns.
+   * Told of partitions whose records come no more, before they are committed and given up, which waits for what it returns:
+   * when others are to have them, and at the end of the subscription.
    * `lost`: they may be another member's already, and are not committed. Kafka: `onPartitionsRevoked`, `onPartitionsLost`.
    */
   readonly onRevoked?: (partitions: readonly TopicPartition[], lost: boolean) => void | Promise<void>;
