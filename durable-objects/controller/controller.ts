@@ -113,15 +113,16 @@ export class Controller extends DurableObject<Env> implements ControllerRpc {
     return this.#topics.createPartitions(name, total, validateOnly);
   }
 
-  async deleteTopic(name: string): Promise<Topic | Failure> {
-    const topic = this.#removeTopic(name);
+  async deleteTopic(reference: string | Pick<Topic, "id">): Promise<Topic | Failure> {
+    const topic = this.#removeTopic(reference);
     if (!isFailure(topic)) await this.#lastAppend(topic);
     return topic;
   }
 
-  #removeTopic(name: string): Topic | Failure {
+  #removeTopic(reference: string | Pick<Topic, "id">): Topic | Failure {
     return this.#storage.transactionSync(() => {
-      const topic = this.#topics.byName(name);
+      const isName = typeof reference === "string";
+      const topic = isName ? this.#topics.byName(reference) : this.#topics.byId(reference.id);
       if (isFailure(topic)) return topic;
       this.#topics.remove(topic);
       this.#housekeeping.beginDestroying(topic);

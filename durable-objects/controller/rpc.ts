@@ -65,7 +65,8 @@ export interface ControllerRpc {
   alterTopicConfigs(name: string, changes: ConfigChanges, validateOnly?: boolean): Promise<Topic | Failure>;
   /** `total` is the new number of partitions. */
   createPartitions(name: string, total: number, validateOnly?: boolean): Promise<Topic | Failure>;
-  deleteTopic(name: string): Promise<Topic | Failure>;
+  /** By its name; or by its id, so that one that was made anew under its name meanwhile is not meant. */
+  deleteTopic(reference: string | Pick<Topic, "id">): Promise<Topic | Failure>;
   /** A blank partition object records itself here before its first write; UNKNOWN_TOPIC_ID: it must not come to life. */
   openPartition(identity: PartitionIdentity): Promise<Topic | Failure>;
   /** The partitions of a topic that have ever been written to, in order. */

@@ -67,8 +67,8 @@ export class ControllerClient implements ControllerRpc {
     return validateOnly ? topic : this.#learned(topic);
   }
 
-  async deleteTopic(name: string): Promise<Topic | Failure> {
-    const topic = await this.#call("write", (controller) => controller.deleteTopic(name));
+  async deleteTopic(reference: string | Pick<Topic, "id">): Promise<Topic | Failure> {
+    const topic = await this.#call("write", (controller) => controller.deleteTopic(reference));
     if (!isFailure(topic)) this.#cache.forget(topic.id);
     return topic;
   }

@@ -10,6 +10,8 @@ export interface TopicConfigDefinition {
   readonly type: TopicConfigType;
   readonly default: string;
   readonly documentation: string;
+  /** It stays what it was when the topic was created. */
+  readonly isFixed?: true;
   readonly min?: number;
   readonly max?: number;
   /** The values that are honoured, where not all of Kafka's are. */
@@ -289,6 +291,7 @@ export const TOPIC_CONFIGS: readonly TopicConfigDefinition[] = [
     type: "string",
     default: "",
     values: ["", ...JURISDICTIONS],
+    isFixed: true,
     documentation:
       "Cloudflare jurisdiction that the topic's partitions never leave; fixed when the topic is created.",
   },

@@ -250,6 +250,15 @@ describe("the cluster", () => {
 });
 
 describe("deleting a topic", () => {
+  test("by its id never means another that has its name now", async () => {
+    const controller = newController();
+    const old = ok(await controller.createTopic({ name: "t" }));
+    expect(ok(await controller.deleteTopic({ id: old.id })).name).toBe("t");
+    const recreated = ok(await controller.createTopic({ name: "t" }));
+    expect(refused(await controller.deleteTopic({ id: old.id })).error).toBe("UNKNOWN_TOPIC_ID");
+    expect(ok(await controller.topic("t")).id).toBe(recreated.id);
+  });
+
   test("that was never written to leaves nothing to do", async () => {
     const controller = newController();
     ok(await controller.createTopic({ name: "t", partitions: 1_000_000 }));

@@ -93,6 +93,15 @@ describe("what the cluster tells of topics", () => {
     expect(seen).toEqual(["a-0", "a-1", "a-2", "b-0", "b-1", `none: ${UNKNOWN_TOPIC_OR_PARTITION}`]);
   });
 
+  it("deletes a topic by its id, and says which it was", async () => {
+    const topicId = ids.get("a") ?? "";
+    const ask = async () =>
+      (await client.ask(deleteTopicsApi, 6, { timeoutMs: 1_000, topics: [{ name: null, topicId }] }))
+        .responses;
+    expect(await ask()).toMatchObject([{ name: "a", topicId, errorCode: 0 }]);
+    expect(await ask()).toMatchObject([{ name: null, topicId, errorCode: UNKNOWN_TOPIC_ID }]);
+  });
+
   it("knows a deleted topic's id no more", async () => {
     const topicId = ids.get("b") ?? "";
     await client.ask(deleteTopicsApi, 6, { timeoutMs: 1_000, topics: [{ name: "b", topicId: ZERO_UUID }] });

@@ -1,5 +1,7 @@
+import type { ConfigChanges } from "../../../durable-objects/controller/rpc.ts";
 import { type Failure, failure, isFailure } from "../../model/errors.ts";
 import type { Topic } from "../../model/topic.ts";
+import { topicConfigDefinition } from "../../model/topic-config-table.ts";
 import { errorFields } from "../error-codes.ts";
 import { type Call, handler } from "../handler.ts";
 import { alterConfigsApi } from "../messages/alter-configs.ts";
@@ -28,12 +30,17 @@ async function alter(
   if (repeated.size > 0) return failure("INVALID_REQUEST", `${[...repeated].join(", ")} is given twice`);
   const topic = await cluster.controller.topic(resourceName);
   if (isFailure(topic)) return topic;
-  // Whatever is not named goes back to its default.
-  const unset = Object.keys(topic.configs).map((name) => [name, null] as const);
+  return cluster.controller.alterTopicConfigs(resourceName, replacement(topic, configs), validateOnly);
+}
+
+/** Whatever is not named goes back to its default, but for what never changes. */
+export function replacement(
+  topic: Pick<Topic, "configs">,
+  configs: readonly { readonly name: string; readonly value: string | null }[],
+): ConfigChanges {
+  const unset = Object.keys(topic.configs)
+    .filter((name) => topicConfigDefinition(name)?.isFixed !== true)
+    .map((name) => [name, null] as const);
   const set = configs.map(({ name, value }) => [name, value] as const);
-  return cluster.controller.alterTopicConfigs(
-    resourceName,
-    Object.fromEntries([...unset, ...set]),
-    validateOnly,
-  );
+  return Object.fromEntries([...unset, ...set]);
 }

@@ -28,7 +28,5 @@ async function remove({ name, topicId }: Named, { session: { cluster } }: Call):
   if ((name === null) === (topicId === ZERO_UUID)) {
     return failure("INVALID_REQUEST", "a topic is deleted by its name or by its id, and not by both");
   }
-  if (name !== null) return cluster.controller.deleteTopic(name);
-  const topic = await cluster.controller.topicById(topicId);
-  return isFailure(topic) ? topic : cluster.controller.deleteTopic(topic.name);
+  return cluster.controller.deleteTopic(name ?? { id: topicId });
 }
