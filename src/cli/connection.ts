@@ -58,6 +58,8 @@ export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { cause } = error;
   if ("code" in error && error.code === "ERR_SSL_WRONG_VERSION_NUMBER") return "it speaks http:, not https:";
+  if ("code" in error && error.code === "UND_ERR_SOCKET")
+    return "it closes the connection, as a Kafka port does";
   if (cause instanceof AggregateError) return reasonOf(cause.errors[0]);
   return cause instanceof Error ? reasonOf(cause) : error.message;
 }

@@ -180,6 +180,15 @@ describe("edgelog serve", () => {
     expect(result.stderr).toContain("Give it as host:port");
   });
 
+  test("a command that is given the Kafka port says what is wrong with it", async () => {
+    await using directory = await temporaryDirectory();
+    const served = await start(directory.path, ["--json"]);
+    const [kafka] = JSON.parse(served.url).kafka;
+    const result = await edgelog(["topic", "list", "--url", `http://${kafka}`]);
+    expect(result).toMatchObject({ exitCode: 1, stdout: "" });
+    expect(result.stderr).toContain("as a Kafka port does");
+  });
+
   test("--json prints the listeners as one JSON line", async () => {
     await using directory = await temporaryDirectory();
     const served = await start(directory.path, ["--json"]);

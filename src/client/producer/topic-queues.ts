@@ -54,7 +54,7 @@ export class TopicQueues {
       pending.reject(
         new EdgelogError(
           "UNKNOWN_TOPIC_OR_PARTITION",
-          `${this.#topic} has ${partitions} partitions: there is no partition ${checked.partition}`,
+          `topic ${this.#topic} has ${partitions} partition(s), counted from 0: there is no partition ${checked.partition}`,
         ),
       );
       return;
