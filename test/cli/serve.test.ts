@@ -1,4 +1,4 @@
-import { readdir, readFile, writeFile } from "node:fs/promises";
+import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
 import {
@@ -71,6 +71,15 @@ describe("edgelog serve", () => {
     await using directory = await temporaryDirectory();
     const served = await start(directory.path);
     const workerd = await workerdPid(directory.path);
+    await end(served.process, "SIGKILL");
+    await until(async () => !(await isRunning(workerd)));
+  });
+
+  test("workerd ends by itself even if its directory was deleted before", async () => {
+    await using directory = await temporaryDirectory();
+    const served = await start(directory.path);
+    const workerd = await workerdPid(directory.path);
+    await rm(directory.path, { recursive: true, maxRetries: 5 });
     await end(served.process, "SIGKILL");
     await until(async () => !(await isRunning(workerd)));
   });
