@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
@@ -45,6 +47,19 @@ describe("edgelog serve", () => {
       expect(await isRunning(workerd)).toBe(false);
     },
   );
+
+  test("npm start ends it when npm is told to end", async () => {
+    await using directory = await temporaryDirectory();
+    const args = ["start", "--silent", "--", "--port", "0", "--kafka-port", "0", "--data", directory.path];
+    const npm = spawn("npm", args, {
+      cwd: join(import.meta.dirname, "../.."),
+      stdio: ["ignore", "pipe", "ignore"],
+    });
+    await once(npm.stdout, "data");
+    const workerd = await workerdPid(directory.path);
+    expect(await end(npm)).toBe(0);
+    expect(await isRunning(workerd)).toBe(false);
+  });
 
   test("what was acknowledged survives SIGKILL, and workerd does not survive its parent", async () => {
     await using directory = await temporaryDirectory();
