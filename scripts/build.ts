@@ -1,5 +1,6 @@
 /**
- * `npm run build`: what the package publishes. The SDK, the command and the Worker, each as one file, and the SDK's types.
+ * `npm run build`: what the package publishes. The SDK, the command and the Worker, each as one file, the SDK's types, and
+ * the notices of the packages that are in these files.
  * The SDK's file holds all that it needs, so that a web page can import it as it is.
  */
 
@@ -7,11 +8,12 @@ import { execFileSync } from "node:child_process";
 import { copyFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type BuildOptions, build } from "esbuild";
 import { workerBuild } from "../src/cli/bundle.ts";
+import { notices } from "./notices.ts";
 
-const shared: BuildOptions = { bundle: true, format: "esm", logLevel: "info" };
+const shared = { bundle: true, format: "esm", logLevel: "info", metafile: true } satisfies BuildOptions;
 
 rmSync("dist", { recursive: true, force: true });
-await Promise.all([
+const builds = await Promise.all([
   build({
     ...shared,
     entryPoints: ["src/client/index.ts"],
@@ -30,8 +32,9 @@ await Promise.all([
     packages: "external",
     target: "node20",
   }),
-  build({ ...workerBuild(), entryPoints: ["src/worker.ts"], outfile: "dist/worker.js", logLevel: "info" }),
+  build({ ...workerBuild(), ...shared, entryPoints: ["src/worker.ts"], outfile: "dist/worker.js" }),
 ]);
+writeFileSync("dist/THIRD-PARTY-NOTICES.txt", notices(builds.map(({ metafile }) => metafile)));
 copyFileSync("src/cli/workerd.sh", "dist/cli/workerd.sh");
 execFileSync("tsc", ["--project", "scripts/tsconfig.types.json"], { stdio: "inherit" });
 
