@@ -17,11 +17,14 @@ const consumer = kafka.consumer({
   rebalanceTimeout: TIMES.rebalanceTimeoutMs,
   maxWaitTimeInMs: TIMES.fetchWaitMs,
 });
+/** In the generation that it has joined last. */
+let assigned: readonly number[] = [];
 consumer.on(consumer.events.REBALANCING, () => report.revoked(report.owned));
 consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
   // Without a rebalance that it was told of: its session had ended, and it had to join as a new member.
   report.lost(report.owned);
-  report.assigned(payload.memberAssignment[topic] ?? []);
+  assigned = payload.memberAssignment[topic] ?? [];
+  report.assigned(assigned);
 });
 consumer.on(consumer.events.COMMIT_OFFSETS, ({ payload }) => {
   report.committed(
@@ -37,6 +40,9 @@ await consumer.subscribe({ topic, fromBeginning: true });
 onStop(() => consumer.disconnect());
 await consumer.run({
   eachBatch: async ({ batch: { partition, messages } }) => {
+    // It could not join again, for want of a connection: it goes on in the generation in which it was.
+    if (report.ownershipOf(partition) === undefined && assigned.includes(partition))
+      report.assigned(assigned);
     const sequences = messages.map(({ value }) => value?.toString() ?? "");
     report.processed(partition, Number(messages[0]?.offset), sequences);
   },
