@@ -1,4 +1,4 @@
-import { type Failure, failure } from "../../src/model/errors.ts";
+import { type Failure, failure, isFailure } from "../../src/model/errors.ts";
 import type { TopicId } from "../../src/model/ids.ts";
 import { TOPICS_PER_LOOK_UP_MAX } from "../../src/model/limits.ts";
 import type { LogStorage } from "../partition/storage.ts";
@@ -54,7 +54,10 @@ export class OffsetRequests {
       return current.noGroup(request.knowsMemberEpochs ? "GROUP_ID_NOT_FOUND" : "ILLEGAL_GENERATION");
     }
     while (!registration.isOpen) await registration.open();
-    return this.#commits.add(request);
+    const result = await this.#commits.add(request);
+    // What fills the group may be of topics that are gone: then there is room for the next commit.
+    if (isFull(result)) await this.#forgetDeletedTopics();
+    return result;
   }
 
   #write(requests: readonly CommitOffsetsRequest[]): CommitResult[] {
@@ -110,7 +113,11 @@ export class OffsetRequests {
     if (current.value !== undefined) change(() => offsets.forgetTopics(topicIds));
   }
 
-  /** Topics are deleted without asking the groups: who is about to show all offsets asks which topics are left. */
+  /**
+   * Topics are deleted without asking the groups, which would wake all of them. Who asks for a topic's offsets does so by its
+   * id, and nobody has a deleted topic's any more: so it is soon enough to ask which topics are left when all offsets are to
+   * be shown, or when there is no room for more.
+   */
   async #forgetDeletedTopics(): Promise<void> {
     const topicIds = this.#around.offsets.topicIds();
     try {
@@ -125,4 +132,8 @@ export class OffsetRequests {
       console.warn("which topics are deleted could not be asked, the next time will do:", error);
     }
   }
+}
+
+function isFull(result: CommitResult): boolean {
+  return !isFailure(result) && result.some(({ error }) => error === "INVALID_COMMIT_OFFSET_SIZE");
 }

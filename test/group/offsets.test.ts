@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { CommitOffsetsRequest, OffsetToCommit } from "../../durable-objects/group/rpc.ts";
+import { OFFSETS_PER_GROUP_MAX } from "../../src/model/limits.ts";
 import { ok, refused } from "../cluster/results.ts";
 import { alone, commitRequest, joining, TOPIC, TOPIC_ID } from "./classic-requests.ts";
 import { GROUP_ID, GroupWorld, LostObject, turn } from "./group-world.ts";
@@ -208,6 +209,21 @@ describe("deleting", () => {
     ok(await commit(world, {}, ...topics.map((topicId) => ({ topicId, topic: topicId, offset: 1 }))));
     world.deletedTopics.add(topics[3] ?? "");
     expect(Object.keys(await stored(world))).toHaveLength(1_499);
+  });
+
+  test("a topic makes room in a group that is full", { timeout: 60_000 }, async () => {
+    const world = new GroupWorld();
+    const share = OFFSETS_PER_GROUP_MAX / 4;
+    for (let from = 0; from < OFFSETS_PER_GROUP_MAX; from += share) {
+      const offsets = Array.from({ length: share }, (_, index) => ({ partition: from + index, offset: 1 }));
+      ok(await commit(world, {}, ...offsets));
+    }
+    const another = { topicId: OTHER_ID, topic: "other", partition: 0, offset: 1 };
+    const tooMany = { topicId: OTHER_ID, partition: 0, error: "INVALID_COMMIT_OFFSET_SIZE" };
+    expect(ok(await commit(world, {}, another))).toEqual([tooMany]);
+    world.deletedTopics.add(TOPIC_ID);
+    expect(ok(await commit(world, {}, another))).toEqual([tooMany]);
+    expect(ok(await commit(world, {}, another))).toEqual([{ ...tooMany, error: null }]);
   });
 
   test("topics by the Controller's walk can be repeated", async () => {
