@@ -67,15 +67,20 @@ export async function fuzzKafka(options: KafkaFuzzOptions): Promise<KafkaFuzzSum
   const summary: KafkaFuzzSummary = { frames: 0, stored: 0, refused: 0, ended: 0, slowestMs: 0 };
   const corpus = [...recordedRequests(), ...randomRequests(seed)];
   const stop = new AbortController();
-  const bystander = watchBystander(broker, stop.signal, summary);
+  const failed = (who: string) => async (cause: unknown) => {
+    const what = cause instanceof Error ? cause.message : cause;
+    // One connection that ends is another matter than a runtime that does.
+    const broke = await RawClient.connect(broker).then(
+      (client) => client.close(),
+      () => "; nobody listens any more",
+    );
+    throw new Error(`seed ${seed}, ${who}: ${what}${broke ?? ""}`, { cause });
+  };
+  const bystander = watchBystander(broker, stop.signal, summary).catch(failed("the bystander"));
   const runs = Array.from({ length: lanes }, (_, lane) =>
     new Lane(broker, new Random(seed, lane), corpus, `fuzz-${seed}-${randomUUID()}`, summary, progress)
       .run(Math.ceil(frames / lanes))
-      .catch((error: unknown) => {
-        throw new Error(`seed ${seed}, lane ${lane}: ${error instanceof Error ? error.message : error}`, {
-          cause: error,
-        });
-      }),
+      .catch(failed(`lane ${lane}`)),
   );
   try {
     await Promise.all([Promise.race([Promise.all(runs), bystander])]);
@@ -170,7 +175,8 @@ class Lane {
     const isAsJudged = verdict.kind === "unreadable" || (errorCode === 0) === (verdict.kind === "valid");
     if (!isAsJudged) throw new Error(`error ${errorCode}: ${what()}`);
     if (verdict.kind !== "refused" && errorCode === 0) {
-      this.#logs[verdict.partition]?.push(verdict.batch);
+      // A copy: a view would keep the whole pool of buffers that it lies in.
+      this.#logs[verdict.partition]?.push(Buffer.from(new Uint8Array(verdict.batch).buffer));
       this.#summary.stored++;
     } else this.#summary.refused++;
   }
