@@ -14,6 +14,7 @@ export interface BareEnv {
 
 const GROUP_BYTES_MAX = 1_950_000;
 const GATHERING_TURNS_MAX = 16;
+const QUIET_TURNS = 2;
 
 interface Waiting {
   readonly bytes: Uint8Array;
@@ -92,14 +93,14 @@ export class PartitionLog extends DurableObject<BareEnv> {
     this.#next = last.one().last + 1;
   }
 
-  /** Until a turn of the event loop brings nothing more, as the partition does. */
+  /** Until two turns of the event loop bring nothing more, as the partition does. */
   async #gather(): Promise<void> {
     if (this.#isGathering) return;
     this.#isGathering = true;
-    let gathered = 0;
-    for (let turns = 0; turns < GATHERING_TURNS_MAX && this.#waiting.length > gathered; turns++) {
-      gathered = this.#waiting.length;
+    for (let turns = 0, quiet = 0; turns < GATHERING_TURNS_MAX && quiet < QUIET_TURNS; turns++) {
+      const before = this.#waiting.length;
       await new Promise((resolve) => setTimeout(resolve, 0));
+      quiet = this.#waiting.length > before ? 0 : quiet + 1;
     }
     this.#isGathering = false;
     if (this.#inFlight === 0 && this.#waiting.length > 0) this.#flush();

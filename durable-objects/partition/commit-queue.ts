@@ -2,9 +2,10 @@
  * Group commit: batches that arrive while a commit is on its way to the platform's replicas wait and are then written
  * together, in one turn. One commit is in flight; a full group does not wait.
  *
- * With no commit in flight a group is still given as many turns of the event loop as bring more batches, and one that
- * brings none. Where the object shares its thread with whoever calls it (as on a laptop), nobody else runs while a commit
- * is made: what came meanwhile lies in the sockets, and would otherwise be committed one by one.
+ * With no commit in flight a group is still given as many turns of the event loop as bring more batches, and two that
+ * bring none. Where the object shares its thread with whoever calls it (as on a laptop), nobody else runs while a commit
+ * is made: what came meanwhile lies in the sockets, and would otherwise be committed one by one. A large Kafka frame takes
+ * two turns to come in. A batch that is alone waits for some 50 µs, and a commit takes a millisecond.
  */
 
 import { COMMIT_GROUP_BYTES_MAX } from "../../src/model/limits.ts";
@@ -20,6 +21,7 @@ export interface AssignedBatch {
 
 /** A trickle of batches must not keep the first one waiting. */
 const GATHERING_TURNS_MAX = 16;
+const QUIET_TURNS = 2;
 
 interface WaitingBatch extends AssignedBatch {
   readonly written: PromiseWithResolvers<void>;
@@ -76,12 +78,12 @@ export class CommitQueue {
   }
 
   async #gather(): Promise<void> {
-    if (this.#isGathering) return;
+    if (this.#isGathering || this.#waiting.length === 0) return;
     this.#isGathering = true;
-    let gathered = 0;
-    for (let turns = 0; turns < GATHERING_TURNS_MAX && this.#waiting.length > gathered; turns++) {
-      gathered = this.#waiting.length;
+    for (let turns = 0, quiet = 0; turns < GATHERING_TURNS_MAX && quiet < QUIET_TURNS; turns++) {
+      const before = this.#waiting.length;
       await this.#nextTurn();
+      quiet = this.#waiting.length > before ? 0 : quiet + 1;
     }
     this.#isGathering = false;
     if (this.#commitsInFlight === 0) this.#flushSafely();
