@@ -3,13 +3,17 @@ import { PARTITION_SESSION_IDLE_MS } from "../model/limits.ts";
 import type { Topic } from "../model/topic.ts";
 import type { Leaders, PartitionStub, PartitionStubs } from "./partition-stubs.ts";
 
+type Opening = ReturnType<PartitionStub["session"]>;
+
 /** How one connection reaches one partition. */
 interface Caller {
   readonly topic: Topic;
   readonly partition: number;
   readonly stub: PartitionStub;
   /** Not waited for: what is called on it arrives behind the call that opens it. */
-  session: ReturnType<PartitionStub["session"]> | undefined;
+  session: Opening | undefined;
+  /** The session itself, which is cheaper to call; known when a call that stood behind its opening has been answered. */
+  opened: Awaited<Opening> | undefined;
   callsUnderWay: number;
   usedMs: number;
 }
@@ -31,9 +35,12 @@ export class PartitionSessions implements Leaders {
 
   async call<T>(topic: Topic, partition: number, method: (leader: LeaderRpc) => Promise<T>): Promise<T> {
     const caller = this.#callerOf(topic, partition);
+    const { session, opened } = caller;
     caller.callsUnderWay++;
     try {
-      return await method(caller.session ?? caller.stub);
+      const answer = await method(opened ?? session ?? caller.stub);
+      if (session !== undefined && opened === undefined) await this.#hasOpened(caller, session);
+      return answer;
     } catch (error) {
       this.#letGo(caller);
       this.#stubs.drop(topic, partition, caller.stub);
@@ -62,7 +69,15 @@ export class PartitionSessions implements Leaders {
     const stub = this.#stubs.of(topic, partition);
     const known = this.#callers.get(stub);
     if (known === undefined) {
-      const caller = { topic, partition, stub, session: undefined, callsUnderWay: 0, usedMs: 0 };
+      const caller = {
+        topic,
+        partition,
+        stub,
+        session: undefined,
+        opened: undefined,
+        callsUnderWay: 0,
+        usedMs: 0,
+      };
       if (!this.#isClosed) this.#callers.set(stub, caller);
       this.#timer ??= this.#isClosed ? undefined : setTimeout(() => this.#sweep(), PARTITION_SESSION_IDLE_MS);
       return caller;
@@ -76,6 +91,12 @@ export class PartitionSessions implements Leaders {
       );
     }
     return known;
+  }
+
+  /** Whatever stood behind the opening went on before the first of its answers came back: nothing can be overtaken now. */
+  async #hasOpened(caller: Caller, session: Opening): Promise<void> {
+    const opened = await session;
+    if (caller.session === session) caller.opened = opened;
   }
 
   #sweep(): void {
@@ -94,5 +115,6 @@ export class PartitionSessions implements Leaders {
       () => {},
     );
     caller.session = undefined;
+    caller.opened = undefined;
   }
 }
