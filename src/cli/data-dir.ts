@@ -12,6 +12,8 @@ import { setTimeout as delay } from "node:timers/promises";
 import { CliError } from "./errors.ts";
 
 const RUNTIME_EXIT_WAIT_MS = 5_000;
+/** Tells workerd's launcher where its pid is to be written. */
+export const RUNTIME_PID_FILE_VARIABLE = "EDGELOG_WORKERD_PID_FILE";
 
 export interface DataDir {
   readonly path: string;
@@ -123,7 +125,7 @@ async function endOrphan(runtimePidFile: string): Promise<void> {
   const pid = Number(await readFile(runtimePidFile, "utf8").catch(() => ""));
   if (!Number.isInteger(pid) || pid <= 0) return;
   const deadline = Date.now() + RUNTIME_EXIT_WAIT_MS;
-  while (isWorkerd(pid)) {
+  while (isRuntimeOf(pid, runtimePidFile)) {
     if (Date.now() > deadline)
       throw new CliError(`workerd (process ${pid}) of an earlier serve does not end; kill it`);
     kill(pid);
@@ -140,34 +142,37 @@ function kill(pid: number): void {
   }
 }
 
-function isWorkerd(pid: number): boolean {
-  return processField(pid, "args")?.includes("workerd") ?? false;
+/** By what it was started with: the pid may have become someone else's, even another directory's workerd. */
+function isRuntimeOf(pid: number, runtimePidFile: string): boolean {
+  return environmentOf(pid)?.includes(`${RUNTIME_PID_FILE_VARIABLE}=${runtimePidFile}`) ?? false;
 }
 
 /** When the process started, in whatever form the system tells it; undefined if there is no such process. */
 function processStart(pid: number): string | undefined {
-  return processField(pid, "lstart");
+  if (process.platform !== "linux") return ps(pid, "-o", "lstart=");
+  const stat = procFile(pid, "stat");
+  if (stat === undefined) return undefined;
+  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+  // A zombie holds no files any more.
+  return fields[0] === "Z" ? undefined : fields[19];
 }
 
-function processField(pid: number, field: "args" | "lstart"): string | undefined {
-  return process.platform === "linux" ? procField(pid, field) : psField(pid, field);
+/** A text that has `NAME=value` for each variable; undefined if there is no such process. */
+function environmentOf(pid: number): string | undefined {
+  return process.platform === "linux" ? procFile(pid, "environ") : ps(pid, "-wwE", "-o", "command=");
 }
 
-function procField(pid: number, field: "args" | "lstart"): string | undefined {
+function procFile(pid: number, name: string): string | undefined {
   try {
-    if (field === "args") return readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " ");
-    const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    // A zombie holds no files any more.
-    return fields[0] === "Z" ? undefined : fields[19];
+    return readFileSync(`/proc/${pid}/${name}`, "utf8");
   } catch {
     return undefined;
   }
 }
 
-function psField(pid: number, field: "args" | "lstart"): string | undefined {
+function ps(pid: number, ...options: readonly string[]): string | undefined {
   try {
-    return execFileSync("ps", ["-o", `${field}=`, "-p", String(pid)], { encoding: "utf8" }).trim();
+    return execFileSync("ps", [...options, "-p", String(pid)], { encoding: "utf8" }).trim();
   } catch {
     return undefined;
   }

@@ -8,7 +8,7 @@ import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Miniflare } from "miniflare";
 import { bundleWorker, PACKAGE_ROOT } from "./bundle.ts";
-import { type DataDir, lockDataDir } from "./data-dir.ts";
+import { type DataDir, lockDataDir, RUNTIME_PID_FILE_VARIABLE } from "./data-dir.ts";
 import { CliError, UsageError } from "./errors.ts";
 import { loadRuntime } from "./peers.ts";
 import { onFreePorts } from "./ports.ts";
@@ -229,7 +229,7 @@ async function dieWithParent(dataDir: DataDir, workerdPath: string): Promise<Rec
   const isOther = configured !== undefined && basename(configured) !== LAUNCHER;
   const workerd = isOther ? configured : workerdPath;
   process.env.MINIFLARE_WORKERD_PATH = launcher;
-  return { EDGELOG_WORKERD: workerd, EDGELOG_WORKERD_PID_FILE: dataDir.runtimePidFile };
+  return { EDGELOG_WORKERD: workerd, [RUNTIME_PID_FILE_VARIABLE]: dataDir.runtimePidFile };
 }
 
 function startFailure(error: unknown): Error {

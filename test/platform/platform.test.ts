@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import { writeFile } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
@@ -61,6 +62,20 @@ describe("the platform on this machine", () => {
     } finally {
       if (before === undefined) delete process.env.MINIFLARE_WORKERD_PATH;
       else process.env.MINIFLARE_WORKERD_PATH = before;
+    }
+  });
+
+  test("a pid that an earlier run has left behind is not ended if it has become someone else's", async () => {
+    await using directory = await temporaryDirectory();
+    const other = spawn(process.execPath, ["-e", "setInterval(() => {}, 1_000)", "workerd"]);
+    try {
+      await writeFile(join(directory.path, "workerd.pid"), `${other.pid}\n`);
+      const platform = await start({ dataDir: directory.path });
+      expect(await get(platform.url)).toBe(1);
+      await platform.stop();
+      expect([other.exitCode, other.signalCode]).toEqual([null, null]);
+    } finally {
+      other.kill("SIGKILL");
     }
   });
 
