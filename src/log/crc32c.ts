@@ -15,39 +15,55 @@ const TABLE = makeTable();
  * `crc32c(new TextEncoder().encode("123456789")) === 0xe3069283`
  */
 export function crc32c(bytes: Uint8Array, start: number = 0, end: number = bytes.length): number {
-  const table = TABLE;
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  let crc = -1;
-  let at = start;
-  for (const last = end - SLICES; at <= last; at += SLICES) {
-    const a = view.getInt32(at, true) ^ crc;
-    const b = view.getInt32(at + 4, true);
-    const c = view.getInt32(at + 8, true);
-    const d = view.getInt32(at + 12, true);
-    crc =
-      look(table, 15 * 256 + (a & 0xff)) ^
-      look(table, 14 * 256 + ((a >>> 8) & 0xff)) ^
-      look(table, 13 * 256 + ((a >>> 16) & 0xff)) ^
-      look(table, 12 * 256 + (a >>> 24)) ^
-      look(table, 11 * 256 + (b & 0xff)) ^
-      look(table, 10 * 256 + ((b >>> 8) & 0xff)) ^
-      look(table, 9 * 256 + ((b >>> 16) & 0xff)) ^
-      look(table, 8 * 256 + (b >>> 24)) ^
-      look(table, 7 * 256 + (c & 0xff)) ^
-      look(table, 6 * 256 + ((c >>> 8) & 0xff)) ^
-      look(table, 5 * 256 + ((c >>> 16) & 0xff)) ^
-      look(table, 4 * 256 + (c >>> 24)) ^
-      look(table, 3 * 256 + (d & 0xff)) ^
-      look(table, 2 * 256 + ((d >>> 8) & 0xff)) ^
-      look(table, 256 + ((d >>> 16) & 0xff)) ^
-      look(table, d >>> 24);
-  }
-  for (; at < end; at++) crc = look(table, (crc ^ (bytes[at] ?? 0)) & 0xff) ^ (crc >>> 8);
-  return ~crc >>> 0;
+  // Words are read where they are aligned.
+  const aligned = start + (-(bytes.byteOffset + start) & 3);
+  const blocks = Math.max(0, Math.floor((end - aligned) / SLICES));
+  if (blocks === 0) return ~byteByByte(-1, bytes, start, end) >>> 0;
+  const words = new Int32Array(bytes.buffer, bytes.byteOffset + aligned, blocks * (SLICES / 4));
+  const crc = blockByBlock(byteByByte(-1, bytes, start, aligned), words);
+  return ~byteByByte(crc, bytes, aligned + blocks * SLICES, end) >>> 0;
 }
 
-function look(table: Int32Array, index: number): number {
-  return table[index] ?? 0;
+/**
+ * The work is done by a function without a loop, and nothing follows the loop in this one: V8 compiles a loop while it runs
+ * for the first time, and what comes after it, never seen yet, as "give up here". Where all of this was one function, about
+ * one isolate in ten was left with slow code for good, in which 64 KB took 1.6 ms instead of 30 µs.
+ */
+function blockByBlock(before: number, words: Int32Array): number {
+  let crc = before;
+  for (let at = 0; at < words.length; at += SLICES / 4) {
+    crc = block(crc ^ (words[at] ?? 0), words[at + 1] ?? 0, words[at + 2] ?? 0, words[at + 3] ?? 0);
+  }
+  return crc;
+}
+
+/** Four words, little-endian as every machine is that JavaScript runs on. Small enough for V8 to put it into the loop. */
+function block(a: number, b: number, c: number, d: number): number {
+  const table = TABLE;
+  return (
+    (table[15 * 256 + (a & 0xff)] ?? 0) ^
+    (table[14 * 256 + ((a >>> 8) & 0xff)] ?? 0) ^
+    (table[13 * 256 + ((a >>> 16) & 0xff)] ?? 0) ^
+    (table[12 * 256 + (a >>> 24)] ?? 0) ^
+    (table[11 * 256 + (b & 0xff)] ?? 0) ^
+    (table[10 * 256 + ((b >>> 8) & 0xff)] ?? 0) ^
+    (table[9 * 256 + ((b >>> 16) & 0xff)] ?? 0) ^
+    (table[8 * 256 + (b >>> 24)] ?? 0) ^
+    (table[7 * 256 + (c & 0xff)] ?? 0) ^
+    (table[6 * 256 + ((c >>> 8) & 0xff)] ?? 0) ^
+    (table[5 * 256 + ((c >>> 16) & 0xff)] ?? 0) ^
+    (table[4 * 256 + (c >>> 24)] ?? 0) ^
+    (table[3 * 256 + (d & 0xff)] ?? 0) ^
+    (table[2 * 256 + ((d >>> 8) & 0xff)] ?? 0) ^
+    (table[256 + ((d >>> 16) & 0xff)] ?? 0) ^
+    (table[d >>> 24] ?? 0)
+  );
+}
+
+function byteByByte(before: number, bytes: Uint8Array, start: number, end: number): number {
+  let crc = before;
+  for (let at = start; at < end; at++) crc = (TABLE[(crc ^ (bytes[at] ?? 0)) & 0xff] ?? 0) ^ (crc >>> 8);
+  return crc;
 }
 
 /** `TABLE[256 * n + b]` is what the byte `b` does to the CRC when n zero bytes follow it. */
@@ -59,8 +75,8 @@ function makeTable(): Int32Array {
     table[byte] = crc;
   }
   for (let index = 256; index < table.length; index++) {
-    const shorter = look(table, index - 256);
-    table[index] = (shorter >>> 8) ^ look(table, shorter & 0xff);
+    const shorter = table[index - 256] ?? 0;
+    table[index] = (shorter >>> 8) ^ (table[shorter & 0xff] ?? 0);
   }
   return table;
 }
