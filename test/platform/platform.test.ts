@@ -65,17 +65,22 @@ describe("the platform on this machine", () => {
     }
   });
 
-  test("a pid that an earlier run has left behind is not ended if it has become someone else's", async () => {
+  test("a runtime that an earlier run has left behind is ended, but nobody else who has its pid now", async () => {
     await using directory = await temporaryDirectory();
-    const other = spawn(process.execPath, ["-e", "setInterval(() => {}, 1_000)", "workerd"]);
-    try {
-      await writeFile(join(directory.path, "workerd.pid"), `${other.pid}\n`);
-      const platform = await start({ dataDir: directory.path });
-      expect(await get(platform.url)).toBe(1);
-      await platform.stop();
-      expect([other.exitCode, other.signalCode]).toEqual([null, null]);
-    } finally {
-      other.kill("SIGKILL");
+    const pidFile = join(directory.path, "workerd.pid");
+    for (const [env, signal] of [
+      [{ EDGELOG_WORKERD_PID_FILE: pidFile }, "SIGKILL"],
+      [{ EDGELOG_WORKERD_PID_FILE: join(directory.path, "other/workerd.pid") }, null],
+    ] as const) {
+      const process = spawn("sleep", ["600"], { env });
+      try {
+        await writeFile(pidFile, `${process.pid}\n`);
+        const platform = await start({ dataDir: directory.path });
+        await platform.stop();
+        expect(process.signalCode).toBe(signal);
+      } finally {
+        process.kill("SIGKILL");
+      }
     }
   });
 
