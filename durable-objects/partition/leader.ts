@@ -6,24 +6,17 @@
  * platform's output gate holds every answer until it is.
  */
 
-import {
-  type BatchHeader,
-  stampBatch,
-  stampLogAppendTime,
-  validateBatch,
-} from "../../src/log/batch-header.ts";
+import { stampBatch, stampLogAppendTime, validateBatch } from "../../src/log/batch-header.ts";
 import { type Failure, failure, isFailure } from "../../src/model/errors.ts";
 import type { PartitionIdentity } from "../../src/model/ids.ts";
 import {
   LAG_POSITIONS_PER_CALL_MAX,
-  LOCAL_BYTES_MAX,
-  OFFSET_MAX,
-  PENDING_APPEND_BYTES_MAX,
   PRODUCER_SNAPSHOT_INTERVAL_BATCHES,
   PRODUCER_SNAPSHOT_INTERVAL_FLUSHES,
   RETENTION_CHECK_MS,
 } from "../../src/model/limits.ts";
 import type { TopicConfigs } from "../../src/model/topic-configs.ts";
+import { batchProblem, roomProblem } from "./append-rules.ts";
 import { type AssignedBatch, CommitQueue } from "./commit-queue.ts";
 import { LogStore } from "./log-store.ts";
 import { PartitionTopic, type TopicSource } from "./partition-topic.ts";
@@ -125,7 +118,8 @@ export class PartitionLeader {
     const batch = request.batch;
     const header = validateBatch(batch);
     if (isFailure(header)) return header;
-    const problem = this.#topicRuleProblem(header);
+    const nowMs = this.#around.clock.now();
+    const problem = batchProblem(header, this.configs, nowMs);
     if (problem !== undefined) return problem;
     const known = header.producerId < 0 ? undefined : this.#producers.check(header);
     // What the memory of an object that was replaced expects next is not what the log does.
@@ -134,10 +128,11 @@ export class PartitionLeader {
       await this.#queue.written(known.baseOffset);
       return this.#appended(known.baseOffset, known.timestampMs);
     }
-    const noRoom = this.#roomProblem(header);
+    const { localBytes } = this.log;
+    const room = { localBytes, waitingBytes: this.#queue.unconfirmedBytes, assignedEnd: this.#assignedEnd };
+    const noRoom = roomProblem(header, this.configs, room);
     if (noRoom !== undefined) return noRoom;
 
-    const nowMs = this.#around.clock.now();
     const baseOffset = this.#assignedEnd;
     const stampsTime = this.configs.messageTimestampType === "LogAppendTime";
     if (stampsTime) stampLogAppendTime(batch, nowMs);
@@ -156,75 +151,6 @@ export class PartitionLeader {
       logAppendTimeMs: this.configs.messageTimestampType === "LogAppendTime" ? timestampMs : -1,
       logStartOffset: this.log.logStartOffset,
     };
-  }
-
-  #topicRuleProblem(header: BatchHeader): Failure | undefined {
-    if (header.isTransactional) {
-      return failure(
-        "INVALID_TXN_STATE",
-        "transactions are not supported; produce without a transactional id",
-      );
-    }
-    const { maxMessageBytes, segmentBytes, messageTimestampType } = this.configs;
-    if (header.sizeInBytes > maxMessageBytes) {
-      return failure(
-        "MESSAGE_TOO_LARGE",
-        `the batch has ${header.sizeInBytes} bytes; the topic takes at most ${maxMessageBytes} (max.message.bytes)`,
-      );
-    }
-    if (header.sizeInBytes > segmentBytes) {
-      return failure(
-        "RECORD_LIST_TOO_LARGE",
-        `the batch has ${header.sizeInBytes} bytes; a segment of the topic has at most ${segmentBytes} (segment.bytes)`,
-      );
-    }
-    if (messageTimestampType === "LogAppendTime") return undefined;
-    // Only the header is looked at: the base timestamp stands for the oldest record, the maximum for the newest.
-    const { messageTimestampAfterMaxMs, messageTimestampBeforeMaxMs } = this.configs;
-    const nowMs = this.#around.clock.now();
-    if (header.maxTimestamp - nowMs > messageTimestampAfterMaxMs) {
-      return failure(
-        "INVALID_TIMESTAMP",
-        `timestamp ${header.maxTimestamp} lies more than ${messageTimestampAfterMaxMs} ms ahead of the leader's clock (message.timestamp.after.max.ms)`,
-      );
-    }
-    if (header.baseTimestamp >= 0 && nowMs - header.baseTimestamp > messageTimestampBeforeMaxMs) {
-      return failure(
-        "INVALID_TIMESTAMP",
-        `timestamp ${header.baseTimestamp} lies more than ${messageTimestampBeforeMaxMs} ms behind the leader's clock (message.timestamp.before.max.ms)`,
-      );
-    }
-    return undefined;
-  }
-
-  #roomProblem(header: BatchHeader): Failure | undefined {
-    if (this.#queue.unconfirmedBytes + header.sizeInBytes > PENDING_APPEND_BYTES_MAX) {
-      return failure(
-        "THROTTLING_QUOTA_EXCEEDED",
-        `${this.#queue.unconfirmedBytes} bytes wait to be committed in this partition; retry`,
-      );
-    }
-    if (this.log.localBytes + this.#queue.unconfirmedBytes > LOCAL_BYTES_MAX) return this.#fullProblem();
-    if (this.#assignedEnd > OFFSET_MAX - header.recordsCount) {
-      return failure("INVALID_RECORD", "the partition has no offsets left");
-    }
-    return undefined;
-  }
-
-  #fullProblem(): Failure {
-    const { remoteStorageEnable, remoteLogCopyDisable } = this.configs;
-    const off = !remoteStorageEnable
-      ? "remote.storage.enable=false"
-      : remoteLogCopyDisable
-        ? "remote.log.copy.disable=true"
-        : undefined;
-    return failure(
-      "KAFKA_STORAGE_ERROR",
-      off === undefined
-        ? `${this.log.localBytes} bytes of this partition wait to be tiered to R2; appends resume when they are`
-        : `this partition has ${this.log.localBytes} bytes in SQLite, which holds no more, and ${off} keeps them from R2; ` +
-            "change that, lower retention.bytes or retention.ms, or delete records",
-    );
   }
 
   /** Called by the queue, synchronously; throwing throws the object away, and with it all that memory has run ahead. */
