@@ -7,6 +7,7 @@
 /** Castagnoli's polynomial, bits reversed. */
 const POLYNOMIAL = 0x82f6_3b78;
 const SLICES = 16;
+const CHUNK_WORDS = 64;
 const TABLE = makeTable();
 
 /**
@@ -24,14 +25,22 @@ export function crc32c(bytes: Uint8Array, start: number = 0, end: number = bytes
   return ~byteByByte(crc, bytes, aligned + blocks * SLICES, end) >>> 0;
 }
 
-/**
- * The work is done by a function without a loop, and nothing follows the loop in this one: V8 compiles a loop while it runs
- * for the first time, and what comes after it, never seen yet, as "give up here". Where all of this was one function, about
- * one isolate in ten was left with slow code for good, in which 64 KB took 1.6 ms instead of 30 µs.
- */
 function blockByBlock(before: number, words: Int32Array): number {
   let crc = before;
-  for (let at = 0; at < words.length; at += SLICES / 4) {
+  for (let from = 0; from < words.length; from += CHUNK_WORDS) {
+    crc = chunk(crc, words, from, Math.min(from + CHUNK_WORDS, words.length));
+  }
+  return crc;
+}
+
+/**
+ * The work is done by functions that are called often, and not by one that loops for long: V8 compiles a long loop while it
+ * runs for the first time, and what comes after it, never seen yet, as "give up here". Where all of this was one function,
+ * about one isolate in ten was left with slow code for good, in which 64 KB took 1.6 ms instead of 30 µs.
+ */
+function chunk(before: number, words: Int32Array, from: number, to: number): number {
+  let crc = before;
+  for (let at = from; at < to; at += SLICES / 4) {
     crc = block(crc ^ (words[at] ?? 0), words[at + 1] ?? 0, words[at + 2] ?? 0, words[at + 3] ?? 0);
   }
   return crc;
