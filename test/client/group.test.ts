@@ -150,6 +150,34 @@ describe("a group", () => {
     expect(told).toEqual([{ partitions: all, lost: false }]);
   });
 
+  test("is left once by a member that ends again from within what it is told", async () => {
+    const topic = await cluster.newTopic();
+    const group = newGroup();
+    const client = cluster.client();
+    const isTold = Promise.withResolvers<Promise<void>>();
+    const isDone = Promise.withResolvers<void>();
+    const leaving = client.consume(topic, {
+      group,
+      onRevoked: () => {
+        isTold.resolve(leaving.close());
+        return isDone.promise;
+      },
+    });
+    await leaving.ready();
+    let hasLeft = false;
+    const closed = leaving.close().then(() => {
+      hasLeft = true;
+    });
+    // What is under way by then has had its time.
+    for (let times = 0; times < 5; times++) {
+      expect((await client.groups.describe(group)).members).toHaveLength(1);
+    }
+    expect(hasLeft).toBe(false);
+    isDone.resolve();
+    await Promise.all([closed, isTold.promise]);
+    expect((await client.groups.describe(group)).members).toHaveLength(0);
+  });
+
   test("is left all the same when a member fails at giving its partitions up, and the failure is thrown", async () => {
     const topic = await cluster.newTopic();
     const group = newGroup();

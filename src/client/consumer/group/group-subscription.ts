@@ -234,8 +234,12 @@ export class GroupSubscription implements AsyncIterableIterator<ConsumedRecord, 
   }
 
   #end(): Promise<void> {
-    this.#ended ??= this.#leave();
-    return this.#ended;
+    if (this.#ended !== undefined) return this.#ended;
+    // Known before anything happens: the application may call from within what it is told.
+    const ended = withResolvers<void>();
+    this.#ended = ended.promise;
+    this.#leave().then(ended.resolve, ended.reject);
+    return ended.promise;
   }
 
   async #leave(): Promise<void> {

@@ -64,7 +64,7 @@ export interface GroupConsumeOptions
   readonly onAssigned?: (partitions: readonly TopicPartition[]) => void;
   /**
    * Told of partitions whose records come no more, before they are committed and given up, which waits for what it returns:
-   * when others are to have them, and at the end of the subscription.
+   * when others are to have them, and at the end of the subscription. So it must not itself wait for `close()`.
    * `lost`: they may be another member's already, and are not committed. Kafka: `onPartitionsRevoked`, `onPartitionsLost`.
    */
   readonly onRevoked?: (partitions: readonly TopicPartition[], lost: boolean) => void | Promise<void>;
