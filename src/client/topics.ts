@@ -230,9 +230,10 @@ export class Topics {
 export async function describeOnce(
   transport: Transport,
   name: string,
-  options: DescribeTopicOptions,
+  options: DescribeTopicOptions & { readonly timeoutMs: number },
 ): Promise<TopicDetails> {
-  return parseDetails(await transport.call(describeCall(name, options)));
+  const { timeoutMs } = options;
+  return parseDetails(await transport.call({ ...describeCall(name, options), timeoutMs }));
 }
 
 function describeCall(name: string, { autoCreate, signal }: DescribeTopicOptions): Call {

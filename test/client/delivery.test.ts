@@ -1,5 +1,7 @@
 /** What becomes of records when requests and answers are lost. */
 
+import { once } from "node:events";
+import { createServer } from "node:http";
 import { expect, test } from "vitest";
 import { DeliveryError } from "../../src/client/index.ts";
 import { type FetchLike, platformFetch } from "../../src/client/platform.ts";
@@ -152,6 +154,19 @@ test("with retries 0 a batch is sent once", async () => {
   await expect(producer.send({ value: "once" })).rejects.toMatchObject({ code: "NETWORK_EXCEPTION" });
   expect(requests).toBe(1);
   cluster.proxy.fault = () => undefined;
+});
+
+test("a cluster that never answers fails records after maxBlockMs, too", async () => {
+  const silent = createServer(() => undefined).listen(0, "127.0.0.1");
+  await once(silent, "listening");
+  const address = silent.address();
+  const port = typeof address === "object" ? address?.port : undefined;
+  const client = cluster.client({ url: `http://127.0.0.1:${port}`, requestTimeoutMs: 600_000 });
+  const producer = client.producer({ topic: "anything", maxBlockMs: 300 });
+  await expect(producer.send({ value: "x" })).rejects.toMatchObject({ code: "REQUEST_TIMED_OUT" });
+  await producer.close();
+  silent.closeAllConnections();
+  silent.close();
 });
 
 test("a cluster that cannot be reached fails records after maxBlockMs, and says why", async () => {

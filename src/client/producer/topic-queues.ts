@@ -82,11 +82,15 @@ export class TopicQueues {
     this.#lookingUp = true;
     const { settings, stop, transport } = this.#shipping;
     try {
-      const describe = () => describeOnce(transport, this.#topic, { autoCreate: true, signal: stop });
+      const deadlineMs = Date.now() + settings.maxBlockMs;
+      const describe = () => {
+        const timeoutMs = Math.max(1, Math.min(transport.options.requestTimeoutMs, deadlineMs - Date.now()));
+        return describeOnce(transport, this.#topic, { autoCreate: true, signal: stop, timeoutMs });
+      };
       const topic = await retrying(describe, {
         firstMs: settings.retryBackoffMs,
         maxMs: settings.retryBackoffMaxMs,
-        deadlineMs: Date.now() + settings.maxBlockMs,
+        deadlineMs,
         signal: stop,
       });
       this.#metadata = {
