@@ -50,8 +50,9 @@ export class GroupOffsets {
     if (problem !== undefined) return problem;
     const nowMs = this.#context.clock.now();
     const expiresAtMs = request.retentionMs === undefined ? null : nowMs + request.retentionMs;
+    const hasRoom = this.#roomForOneCommit();
     const results = request.offsets.map((offset) => {
-      const error = this.#commitError(offset);
+      const error = this.#commitError(offset, hasRoom);
       if (error === null) this.#offsets.commit(offset, nowMs, expiresAtMs);
       return { topicId: offset.topicId, partition: offset.partition, error };
     });
@@ -59,14 +60,25 @@ export class GroupOffsets {
     return results;
   }
 
-  #commitError({ offset, metadata }: OffsetToCommit): CommittedPartition["error"] {
+  #commitError(committed: OffsetToCommit, hasRoom: () => boolean): CommittedPartition["error"] {
+    const { offset, metadata, topicId, partition } = committed;
     if (metadata.length > OFFSET_METADATA_CHARACTERS_MAX) return "OFFSET_METADATA_TOO_LARGE";
     if (!Number.isInteger(offset) || Math.abs(offset) > OFFSET_MAX) return "INVALID_REQUEST";
-    let atMost = this.#atMost ?? OFFSETS_PER_GROUP_MAX;
-    if (atMost >= OFFSETS_PER_GROUP_MAX) atMost = this.#offsets.count();
-    if (atMost >= OFFSETS_PER_GROUP_MAX) return "INVALID_COMMIT_OFFSET_SIZE";
-    this.#atMost = atMost + 1;
+    if (hasRoom()) this.#atMost = (this.#atMost ?? 0) + 1;
+    else if (!this.#offsets.has(topicId, partition)) return "INVALID_COMMIT_OFFSET_SIZE";
     return null;
+  }
+
+  /** Whether there is room for one more. Where it seems that there is not, they are counted, once. */
+  #roomForOneCommit(): () => boolean {
+    let isCounted = false;
+    return () => {
+      if (!isCounted && (this.#atMost ?? OFFSETS_PER_GROUP_MAX) >= OFFSETS_PER_GROUP_MAX) {
+        this.#atMost = this.#offsets.count();
+        isCounted = true;
+      }
+      return (this.#atMost ?? OFFSETS_PER_GROUP_MAX) < OFFSETS_PER_GROUP_MAX;
+    };
   }
 
   /** null: all. */

@@ -73,6 +73,11 @@ export class Offsets {
     return found;
   }
 
+  has(topicId: TopicId, partition: number): boolean {
+    const query = "SELECT 1 FROM offsets WHERE topic_id = ? AND partition = ?";
+    return this.#exec(query, topicId, partition).length > 0;
+  }
+
   count(): number {
     const [row = {}] = this.#exec("SELECT count(*) AS offsets FROM offsets");
     return integer(row, "offsets");

@@ -221,6 +221,8 @@ describe("deleting", () => {
     const another = { topicId: OTHER_ID, topic: "other", partition: 0, offset: 1 };
     const tooMany = { topicId: OTHER_ID, partition: 0, error: "INVALID_COMMIT_OFFSET_SIZE" };
     expect(ok(await commit(world, {}, another))).toEqual([tooMany]);
+    const again = { partition: 0, error: null };
+    expect(ok(await commit(world, {}, { partition: 0, offset: 2 }))).toMatchObject([again]);
     world.deletedTopics.add(TOPIC_ID);
     expect(ok(await commit(world, {}, another))).toEqual([tooMany]);
     expect(ok(await commit(world, {}, another))).toEqual([{ ...tooMany, error: null }]);
