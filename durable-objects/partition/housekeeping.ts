@@ -34,7 +34,7 @@ export class Housekeeping {
     if (!this.#leader.isOpen || this.#leader.isRetired) return;
     this.#takeOver();
     this.#rollOld();
-    this.#expire();
+    this.#expireAll();
     await this.#deleteObjects();
     await this.#uploadSealed();
     this.#dropUploaded();
@@ -97,6 +97,17 @@ export class Housekeeping {
 
   // ── retention ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** Whoever waits for it is told once where the log begins now, also if a segment could not be retired. */
+  #expireAll(): void {
+    const { log } = this.#leader;
+    const before = log.logStartOffset;
+    try {
+      this.#expire();
+    } finally {
+      if (log.logStartOffset !== before) this.#leader.logStartMoved();
+    }
+  }
+
   /** Segments leave the log oldest first: the log start moves, SQLite is freed, the object is deleted later. */
   #expire(): void {
     const { store, log, configs } = this.#leader;
@@ -136,15 +147,13 @@ export class Housekeeping {
   #retire(segment: SegmentRow): void {
     const { store, log, configs } = this.#leader;
     const objectDueMs = Math.max(this.#clock.now() + configs.fileDeleteDelayMs, this.abandonedPutsEndMs());
-    const movesStart = segment.nextOffset > log.logStartOffset;
     this.#storage.transactionSync(() => {
-      if (movesStart) log.setLogStart(segment.nextOffset);
+      if (segment.nextOffset > log.logStartOffset) log.setLogStart(segment.nextOffset);
       store.dropSegmentTable(segment);
       if (segment.state === SegmentState.sealed) store.deleteSegmentRow(segment);
       else store.setSegmentState(segment, SegmentState.deleting, objectDueMs);
     });
     log.refreshTotals();
-    if (movesStart) this.#leader.logStartMoved();
   }
 
   async #deleteObjects(): Promise<void> {
