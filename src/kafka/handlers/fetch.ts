@@ -232,7 +232,7 @@ class FetchRead {
     if (lastFetchedEpoch >= 0 && lastFetchedEpoch < bounds.leaderEpoch) {
       const end = await cluster.offsetForLeaderEpoch({ id: topic.id }, partition, lastFetchedEpoch);
       if (isFailure(end)) return refused(end);
-      if (end.epoch < lastFetchedEpoch || end.endOffset < nextOffset) {
+      if (end.epoch < lastFetchedEpoch || end.endOffset < request.fetchOffset) {
         return { bounds, records: NO_RECORDS, diverging: { epoch: end.epoch, endOffset: end.endOffset } };
       }
     }
