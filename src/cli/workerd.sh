@@ -1,7 +1,7 @@
 #!/bin/sh
 # Starts workerd so that it cannot outlive the process that started it, however that one ends.
 # Descriptor 3 is workerd's control channel, a socket: reading it blocks until the other end is gone.
-# The pid file says whether this workerd is still the one in charge, so that no reused pid is ever hit. It is kept open:
+# The pid file says whether this workerd is still the one in charge, so that a reused pid is not hit. It is kept open:
 # the data directory may have been deleted by then.
 echo $$ >"$EDGELOG_WORKERD_PID_FILE" || exit 1
 (
