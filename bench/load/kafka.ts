@@ -87,7 +87,7 @@ export class KafkaClient {
     return { records: result.records ?? new Uint8Array(), highWatermark: Number(result.highWatermark) };
   }
 
-  /** Returns when every partition has a leader. */
+  /** Returns when every partition has a leader that answers. */
   async createTopic(
     name: string,
     numPartitions: number,
@@ -127,7 +127,12 @@ export class KafkaClient {
     });
     const { response } = decodeResponse(metadataApi, METADATA_VERSION, await this.#client.request(frame));
     const [topic] = response.topics;
-    return topic?.errorCode === 0 && topic.partitions.every(({ leaderId }) => leaderId >= 0);
+    if (topic?.errorCode !== 0 || topic.partitions.some(({ leaderId }) => leaderId < 0)) return false;
+    // Kafka's controller names a leader before that one knows of it.
+    const reads = topic.partitions.map(({ partitionIndex }) =>
+      this.fetch(name, partitionIndex, 0, { maxWaitMs: 0 }),
+    );
+    return (await Promise.allSettled(reads)).every(({ status }) => status === "fulfilled");
   }
 
   close(): void {
