@@ -8,6 +8,7 @@
 
 import type { ErrorName, Failure } from "../../src/model/errors.ts";
 import type { TopicId } from "../../src/model/ids.ts";
+import type { ProducerIdentity } from "../transaction/rpc.ts";
 
 /** Classic: assignments are made by a member (JoinGroup, SyncGroup). Consumer: by the coordinator (KIP-848). */
 export type GroupType = "classic" | "consumer";
@@ -280,6 +281,18 @@ export interface CommitOffsetsRequest {
   readonly knowsMemberEpochs: boolean;
   /** OffsetCommit up to version 4: these offsets expire so long after now, whatever the group's life. */
   readonly retentionMs?: number;
+  readonly offsets: readonly OffsetToCommit[];
+}
+
+/** Kafka's TxnOffsetCommit: the offsets count when the transaction is committed, and never if it is aborted. */
+export interface CommitTransactionOffsetsRequest extends ProducerIdentity {
+  readonly transactionalId: string;
+  /** True: the group becomes part of the transaction (KIP-890; TxnOffsetCommit from version 5 on); false: it must be. */
+  readonly adds: boolean;
+  /** Empty, with a negative generation: not checked (TxnOffsetCommit before version 3). */
+  readonly memberId: string;
+  readonly instanceId: string | null;
+  readonly generation: number;
   readonly offsets: readonly OffsetToCommit[];
 }
 

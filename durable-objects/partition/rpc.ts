@@ -5,6 +5,7 @@
 
 import type { Failure } from "../../src/model/errors.ts";
 import type { RemoteRange } from "../../src/tier/segment-object.ts";
+import type { TransactionOutcome } from "../transaction/rpc.ts";
 
 /** Carried by every request. */
 export interface PartitionRequest {
@@ -17,6 +18,24 @@ export interface PartitionRequest {
 export interface AppendRequest extends PartitionRequest {
   /** One whole record batch (magic 2) whose baseOffset is 0. */
   readonly batch: Uint8Array;
+  /** Of a transactional batch. INVALID_TXN_STATE without it. */
+  readonly transaction?: TransactionOfBatch;
+}
+
+export interface TransactionOfBatch {
+  readonly transactionalId: string;
+  /** True: the partition becomes part of the transaction (KIP-890; Produce from version 12 on); false: it must be. */
+  readonly adds: boolean;
+}
+
+/** Kafka's WriteTxnMarkers for one partition: a transaction has ended. */
+export interface WriteTransactionMarkerRequest extends PartitionRequest, TransactionOutcome {}
+
+/** A transaction with records in this partition that was aborted. */
+export interface AbortedTransaction {
+  readonly producerId: number;
+  /** Of its first record here. It ends with the producer's next abort marker. */
+  readonly firstOffset: number;
 }
 
 export interface AppendResult {
@@ -33,7 +52,7 @@ export interface LogBounds {
   readonly logStartOffset: number;
   /** The offset after the last record: the log end. */
   readonly highWatermark: number;
-  /** What a read_committed reader may see. */
+  /** What a read_committed reader may see: no transaction is open before it (KIP-98). */
   readonly lastStableOffset: number;
   readonly leaderEpoch: number;
 }
@@ -44,17 +63,26 @@ export interface ReadRequest extends PartitionRequest {
   readonly offset: number;
   /** Of batches; at least one batch is returned whatever its size; never more than READ_BYTES_MAX. */
   readonly maxBytes: number;
+  /** Default read_uncommitted. read_committed: nothing from the last stable offset on, and what was aborted is told. */
   readonly isolation?: Isolation;
 }
 
+interface FoundRead extends LogBounds {
+  /**
+   * To a read_committed reader: the aborted transactions whose records may be among the batches, by first offset. Their
+   * batches, and the markers, are among the batches all the same, as in Kafka.
+   */
+  readonly abortedTransactions?: readonly AbortedTransaction[];
+}
+
 /** Whole batches, the first of which contains the offset asked for. Empty at the log end. */
-export interface LocalRead extends LogBounds {
+export interface LocalRead extends FoundRead {
   readonly kind: "local";
   readonly batches: Uint8Array;
 }
 
 /** The offset lies in R2: the caller reads the range itself, so cold bytes never pass through the leader. */
-export interface RemoteRead extends LogBounds {
+export interface RemoteRead extends FoundRead {
   readonly kind: "remote";
   readonly range: RemoteRange;
 }

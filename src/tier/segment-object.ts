@@ -12,6 +12,8 @@ export interface RemoteRange {
   readonly length: number;
   /** The first batch in the range that matters is the one that contains this offset (or, by time, has this maxTimestamp). */
   readonly offset: number;
+  /** Batches from this offset on are not meant: a read_committed reader may not see them. Absent: all are. */
+  readonly beforeOffset?: number;
 }
 
 /** `<topicId>/<partition>/<placement>/<generation>/<20-digit base offset>.log`: the basename is what kafka-dump-log expects. */
