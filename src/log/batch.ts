@@ -3,7 +3,14 @@
 import { EdgelogError } from "../model/errors.ts";
 import { DECOMPRESSED_BATCH_BYTES_MAX, RECORDS_PER_BATCH_MAX, TIMESTAMP_MS_MAX } from "../model/limits.ts";
 import { BATCH_HEADER_BYTES } from "./batch-header.ts";
-import { ATTRIBUTE_TRANSACTIONAL, BATCH_OVERHEAD_BYTES, FIELD, MAGIC, writeInt64 } from "./batch-layout.ts";
+import {
+  ATTRIBUTE_CONTROL,
+  ATTRIBUTE_TRANSACTIONAL,
+  BATCH_OVERHEAD_BYTES,
+  FIELD,
+  MAGIC,
+  writeInt64,
+} from "./batch-layout.ts";
 import { COMPRESSION_NAMES, type CompressionName, compress } from "./compression.ts";
 import { crc32c } from "./crc32c.ts";
 import type { NewRecord, RecordSequence } from "./record.ts";
@@ -21,6 +28,8 @@ export interface BatchOptions {
   /** Sequence of the first record; the others follow it. */
   readonly baseSequence?: number;
   readonly transactional?: boolean;
+  /** Its records are for brokers and consumers, not for applications: see control-batch.ts. */
+  readonly control?: boolean;
 }
 
 /**
@@ -77,11 +86,10 @@ export function encodeBatch(records: RecordSequence, options: BatchOptions = {})
   }
 
   const view = new DataView(batch.buffer);
-  const codec = COMPRESSION_NAMES.indexOf(compression);
   view.setInt32(FIELD.batchLength, batch.length - BATCH_OVERHEAD_BYTES);
   view.setInt32(FIELD.partitionLeaderEpoch, -1);
   view.setInt8(FIELD.magic, MAGIC);
-  view.setInt16(FIELD.attributes, codec | (options.transactional === true ? ATTRIBUTE_TRANSACTIONAL : 0));
+  view.setInt16(FIELD.attributes, attributesOf(options));
   view.setInt32(FIELD.lastOffsetDelta, records.length - 1);
   writeInt64(view, FIELD.baseTimestamp, baseTimestamp);
   writeInt64(view, FIELD.maxTimestamp, maxTimestamp);
@@ -91,6 +99,15 @@ export function encodeBatch(records: RecordSequence, options: BatchOptions = {})
   view.setInt32(FIELD.recordsCount, records.length);
   view.setUint32(FIELD.crc, crc32c(batch, FIELD.attributes));
   return batch;
+}
+
+function attributesOf({
+  compression = "none",
+  transactional = false,
+  control = false,
+}: BatchOptions): number {
+  const codec = COMPRESSION_NAMES.indexOf(compression);
+  return codec | (transactional ? ATTRIBUTE_TRANSACTIONAL : 0) | (control ? ATTRIBUTE_CONTROL : 0);
 }
 
 /**
