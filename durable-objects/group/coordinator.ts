@@ -5,8 +5,8 @@
 
 import { type Failure, failure, isFailure } from "../../src/model/errors.ts";
 import type { TopicId } from "../../src/model/ids.ts";
-import { ALARM_RETRY_MS } from "../../src/model/limits.ts";
 import type { Clock, LogStorage } from "../partition/storage.ts";
+import type { TransactionOutcome } from "../transaction/rpc.ts";
 import { ClassicGroup } from "./classic/classic-group.ts";
 import type { ClassicRecord } from "./classic/classic-roster.ts";
 import type { CommitResult } from "./commit-queue.ts";
@@ -26,14 +26,16 @@ import { SOCKETS_TIMER, SocketMembers } from "./native/socket-members.ts";
 import { OffsetRequests } from "./offset-requests.ts";
 import { type Plan, PlannedChanges } from "./planned-changes.ts";
 import { Registration } from "./registration.ts";
+import { CLOSE_TIMER, Removal } from "./removal.ts";
 import { joinProblem, leaveProblem, syncProblem } from "./requests.ts";
 import type {
   CommitOffsetsRequest,
-  CommittedOffset,
+  CommitTransactionOffsetsRequest,
   ConsumerGroupHeartbeatAnswer,
   ConsumerGroupHeartbeatRequest,
   DeletedPartition,
   DeliveredPoll,
+  FetchedOffset,
   FetchOffsetsRequest,
   GroupDescription,
   GroupRpc,
@@ -54,8 +56,8 @@ import type {
 import { Sessions } from "./sessions.ts";
 import type { GroupContext, GroupSettings } from "./settings.ts";
 import { Timers } from "./timers.ts";
+import type { TransactionRequestsContext } from "./transaction-requests.ts";
 
-const CLOSE_TIMER = "close";
 const NOTHING_NEW = { subscribedTopicNames: null, subscribedTopicRegex: null };
 
 /** What the coordinator needs of the world around it. */
@@ -68,6 +70,7 @@ export interface CoordinatorSurroundings {
   openGroup(groupId: string): Promise<void>;
   /** Tells it that it does not exist any more; can be repeated. */
   closeGroup(groupId: string): Promise<void>;
+  readonly joinTransaction: TransactionRequestsContext["joinTransaction"];
   readonly sockets: MemberSockets;
   readonly topics: TopicLookUp & {
     /** Those of these topics that exist. */
@@ -87,6 +90,7 @@ export class Coordinator implements GroupRpc {
   readonly #offsetRequests: OffsetRequests;
   readonly #heartbeats: ConsumerHeartbeats;
   readonly #registration: Registration;
+  readonly #removal: Removal;
   readonly #context: GroupContext;
   readonly #topics: TopicDirectory;
   readonly #plans: PlannedChanges;
@@ -129,7 +133,14 @@ export class Coordinator implements GroupRpc {
       offsets: this.#offsets,
       registration: this.#registration,
       change: (change) => this.#change(change),
+      joinTransaction: around.joinTransaction,
       existingTopics: (topicIds) => around.topics.existingTopics(topicIds),
+    });
+    this.#removal = new Removal({
+      ...this.#context,
+      current: this.#current,
+      offsets: this.#offsets,
+      registration: this.#registration,
     });
     this.sockets = new SocketMembers({
       sockets: around.sockets,
@@ -294,27 +305,11 @@ export class Coordinator implements GroupRpc {
       if (this.#current.value === undefined) return this.#current.noGroup("GROUP_ID_NOT_FOUND");
       if (!this.#current.value.isEmpty)
         return failure("NON_EMPTY_GROUP", "the group has members; stop them first");
-      this.#remove();
+      this.#removal.remove();
       return null;
     });
-    if (refused === null) await this.#close();
+    if (refused === null) await this.#removal.close();
     return refused;
-  }
-
-  /** Everything but that the Controller is still to be told. */
-  #remove(): void {
-    if (this.#current.value?.type === "classic") this.#current.value.dissolve();
-    this.#current.value = undefined;
-    this.#store.saveGroup(undefined);
-    this.#offsets.clear();
-    this.#store.setClosing(true);
-    this.timers.set(CLOSE_TIMER, this.#around.clock.now());
-  }
-
-  async #close(): Promise<void> {
-    const isClosed = await this.#registration.close();
-    if (isClosed) this.timers.cancel(CLOSE_TIMER);
-    else this.timers.set(CLOSE_TIMER, this.#around.clock.now() + ALARM_RETRY_MS.most);
   }
 
   // ── offsets ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -323,7 +318,15 @@ export class Coordinator implements GroupRpc {
     return this.#offsetRequests.commit(request);
   }
 
-  fetchOffsets(request: FetchOffsetsRequest): Promise<CommittedOffset[] | Failure> {
+  commitTransactionOffsets(request: CommitTransactionOffsetsRequest): Promise<CommitResult> {
+    return this.#offsetRequests.commitInTransaction(request);
+  }
+
+  writeTransactionMarker(outcome: TransactionOutcome): Promise<Failure | null> {
+    return this.#offsetRequests.writeMarker(outcome);
+  }
+
+  fetchOffsets(request: FetchOffsetsRequest): Promise<FetchedOffset[] | Failure> {
     return this.#offsetRequests.fetch(request);
   }
 
@@ -349,7 +352,7 @@ export class Coordinator implements GroupRpc {
       for (;;) {
         const timer = this.timers.takeDue(this.#around.clock.now());
         if (timer === undefined) return;
-        if (timer === OFFSETS_TIMER) this.#expire();
+        if (timer === OFFSETS_TIMER) this.#removal.expire();
         else if (timer === CLOSE_TIMER) isClosing = true;
         else if (timer === SOCKETS_TIMER) {
           this.sockets.look(true);
@@ -358,11 +361,7 @@ export class Coordinator implements GroupRpc {
       }
     });
     if (looksAround) await this.#lookForTopics(true);
-    if (isClosing) await this.#close();
-  }
-
-  #expire(): void {
-    if (this.#current.value !== undefined && this.#offsets.expire(this.#current.value)) this.#remove();
+    if (isClosing) await this.#removal.close();
   }
 
   // ── changes ────────────────────────────────────────────────────────────────────────────────────────────────────────

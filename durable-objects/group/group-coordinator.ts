@@ -8,17 +8,19 @@ import { refusal } from "../../src/subscribe/refusal.ts";
 import { CONTROLLER_NAME } from "../controller/rpc.ts";
 import { platformStorage } from "../partition/platform-storage.ts";
 import type { Clock } from "../partition/storage.ts";
+import type { TransactionOutcome } from "../transaction/rpc.ts";
 import { Coordinator } from "./coordinator.ts";
 import { GroupStore } from "./group-store.ts";
 import { hibernatableMemberSockets } from "./native/member-sockets.ts";
 import type {
   CommitOffsetsRequest,
-  CommittedOffset,
+  CommitTransactionOffsetsRequest,
   CommittedPartition,
   ConsumerGroupHeartbeatAnswer,
   ConsumerGroupHeartbeatRequest,
   DeletedPartition,
   DeliveredPoll,
+  FetchedOffset,
   FetchOffsetsRequest,
   GroupDescription,
   GroupRpc,
@@ -59,6 +61,8 @@ export class GroupCoordinator extends DurableObject<Env> implements GroupRpc {
       newId: newTopicId,
       openGroup: (opened) => controller().openGroup(opened),
       closeGroup: (closed) => controller().closeGroup(closed),
+      joinTransaction: (transactionalId, request) =>
+        env.TRANSACTION.get(env.TRANSACTION.idFromName(transactionalId)).join(request),
       sockets: hibernatableMemberSockets(ctx),
       topics: {
         topicsVersion: () => controller().topicsVersion(),
@@ -140,7 +144,17 @@ export class GroupCoordinator extends DurableObject<Env> implements GroupRpc {
     return this.#coordinator.commitOffsets(request);
   }
 
-  fetchOffsets(request: FetchOffsetsRequest): Promise<CommittedOffset[] | Failure> {
+  commitTransactionOffsets(
+    request: CommitTransactionOffsetsRequest,
+  ): Promise<CommittedPartition[] | Failure> {
+    return this.#coordinator.commitTransactionOffsets(request);
+  }
+
+  writeTransactionMarker(outcome: TransactionOutcome): Promise<Failure | null> {
+    return this.#coordinator.writeTransactionMarker(outcome);
+  }
+
+  fetchOffsets(request: FetchOffsetsRequest): Promise<FetchedOffset[] | Failure> {
     return this.#coordinator.fetchOffsets(request);
   }
 

@@ -7,12 +7,14 @@ import {
   OFFSETS_PER_GROUP_MAX,
 } from "../../src/model/limits.ts";
 import type { LogStorage } from "../partition/storage.ts";
+import type { TransactionOutcome } from "../transaction/rpc.ts";
 import { type ExpiryRule, Offsets } from "./offsets.ts";
 import type {
   CommitOffsetsRequest,
-  CommittedOffset,
+  CommitTransactionOffsetsRequest,
   CommittedPartition,
   DeletedPartition,
+  FetchedOffset,
   NamedTopicPartitions,
   OffsetsPage,
   OffsetToCommit,
@@ -20,12 +22,20 @@ import type {
   TopicPartitions,
 } from "./rpc.ts";
 import type { GroupContext } from "./settings.ts";
+import { type OpenTransaction, partitionKey, TransactionalOffsets } from "./transactional-offsets.ts";
+
+/** Who commits. */
+export interface Committer
+  extends Pick<CommitOffsetsRequest, "memberId" | "instanceId" | "generation" | "knowsMemberEpochs"> {
+  /** True: whatever state the group is in. Default false. */
+  readonly isTransactional?: boolean;
+}
 
 /** What a group has to say about its offsets, whichever protocol its members speak. */
 export interface OffsetRules {
   readonly isEmpty: boolean;
-  /** Why these must not be committed. */
-  commitProblem(request: CommitOffsetsRequest): Failure | undefined;
+  /** Why nothing must be committed. */
+  commitProblem(committer: Committer): Failure | undefined;
   isSubscribedTo(topic: string): boolean;
   /** From when their retention counts: each commit, or a time in ms; undefined: they do not expire now. */
   readonly offsetsExpireFrom: number | "commit" | undefined;
@@ -37,12 +47,14 @@ export const OFFSETS_TIMER = "offsets";
 export class GroupOffsets {
   readonly #context: Pick<GroupContext, "clock" | "settings" | "timers">;
   readonly #offsets: Offsets;
+  readonly #transactional: TransactionalOffsets;
   /** Never less than there are. */
   #atMost: number | undefined;
 
   constructor(storage: LogStorage, context: GroupContext) {
     this.#context = context;
     this.#offsets = new Offsets(storage);
+    this.#transactional = new TransactionalOffsets(storage);
   }
 
   commit(group: OffsetRules, request: CommitOffsetsRequest): CommittedPartition[] | Failure {
@@ -50,22 +62,89 @@ export class GroupOffsets {
     if (problem !== undefined) return problem;
     const nowMs = this.#context.clock.now();
     const expiresAtMs = request.retentionMs === undefined ? null : nowMs + request.retentionMs;
-    const hasRoom = this.#roomForOneCommit();
-    const results = request.offsets.map((offset) => {
-      const error = this.#commitError(offset, hasRoom);
-      if (error === null) this.#offsets.commit(offset, nowMs, expiresAtMs);
-      return { topicId: offset.topicId, partition: offset.partition, error };
+    const pending = this.#pending();
+    const results = this.#each(request.offsets, {
+      isThere: (offset) => this.#offsets.has(offset),
+      commit: (offset) => {
+        this.#offsets.commit(offset, nowMs, expiresAtMs);
+        if (pending.has(partitionKey(offset))) this.#transactional.overtake(offset);
+      },
     });
     if (expiresAtMs !== null || !this.#context.timers.isSet(OFFSETS_TIMER)) this.schedule(group);
     return results;
   }
 
-  #commitError(committed: OffsetToCommit, hasRoom: () => boolean): CommittedPartition["error"] {
-    const { offset, metadata, topicId, partition } = committed;
+  /** Why the group lets nobody of this name commit in a transaction; who gives no name is not asked. */
+  transactionProblem(group: OffsetRules, committer: CommitTransactionOffsetsRequest): Failure | undefined {
+    const { generation, instanceId, memberId } = committer;
+    if (generation < 0 && memberId === "" && instanceId === null) return undefined;
+    return group.commitProblem({
+      memberId,
+      instanceId,
+      generation,
+      knowsMemberEpochs: true,
+      isTransactional: true,
+    });
+  }
+
+  /** The offsets count, or do not, when the transaction is {@link decide}d. */
+  commitInTransaction(
+    group: OffsetRules,
+    request: CommitTransactionOffsetsRequest,
+    startedAtMs: number,
+  ): CommittedPartition[] | Failure {
+    const problem = this.transactionProblem(group, request);
+    if (problem !== undefined) return problem;
+    const { producerEpoch, producerId } = request;
+    const nowMs = this.#context.clock.now();
+    const results = this.#each(request.offsets, {
+      isThere: (offset) => this.#transactional.has(producerId, offset),
+      commit: (offset) => {
+        this.#offsets.name(offset);
+        this.#transactional.put({ producerId, producerEpoch, startedAtMs }, offset, nowMs);
+      },
+    });
+    if (!this.#context.timers.isSet(OFFSETS_TIMER)) this.schedule(group);
+    return results;
+  }
+
+  /** The transaction that the producer, in this epoch, has offsets in. */
+  openTransaction({
+    producerId,
+    producerEpoch,
+  }: CommitTransactionOffsetsRequest): OpenTransaction | undefined {
+    const open = this.#transactional.transactionOf(producerId);
+    return open?.producerEpoch === producerEpoch ? open : undefined;
+  }
+
+  decide(outcome: TransactionOutcome): void {
+    if (this.#transactional.transactionOf(outcome.producerId) !== undefined) {
+      this.#transactional.decide(outcome);
+    }
+  }
+
+  #each(
+    offsets: readonly OffsetToCommit[],
+    { isThere, commit }: { isThere(offset: OffsetToCommit): boolean; commit(offset: OffsetToCommit): void },
+  ): CommittedPartition[] {
+    const hasRoom = this.#roomForOneCommit();
+    return offsets.map((offset) => {
+      const error = this.#commitError(offset, hasRoom, isThere);
+      if (error === null) commit(offset);
+      return { topicId: offset.topicId, partition: offset.partition, error };
+    });
+  }
+
+  #commitError(
+    committed: OffsetToCommit,
+    hasRoom: () => boolean,
+    isThere: (offset: OffsetToCommit) => boolean,
+  ): CommittedPartition["error"] {
+    const { offset, metadata } = committed;
     if (metadata.length > OFFSET_METADATA_CHARACTERS_MAX) return "OFFSET_METADATA_TOO_LARGE";
     if (!Number.isInteger(offset) || Math.abs(offset) > OFFSET_MAX) return "INVALID_REQUEST";
     if (hasRoom()) this.#atMost = (this.#atMost ?? 0) + 1;
-    else if (!this.#offsets.has(topicId, partition)) return "INVALID_COMMIT_OFFSET_SIZE";
+    else if (!isThere(committed)) return "INVALID_COMMIT_OFFSET_SIZE";
     return null;
   }
 
@@ -74,16 +153,23 @@ export class GroupOffsets {
     let isCounted = false;
     return () => {
       if (!isCounted && (this.#atMost ?? OFFSETS_PER_GROUP_MAX) >= OFFSETS_PER_GROUP_MAX) {
-        this.#atMost = this.#offsets.count();
+        this.#atMost = this.#count();
         isCounted = true;
       }
       return (this.#atMost ?? OFFSETS_PER_GROUP_MAX) < OFFSETS_PER_GROUP_MAX;
     };
   }
 
-  /** null: all. */
-  fetch(topics: readonly TopicPartitions[] | null): CommittedOffset[] {
-    return this.#offsets.fetch(topics);
+  #count(): number {
+    return this.#offsets.count() + this.#transactional.count();
+  }
+
+  /** null: all. `requireStable`: as in FetchOffsetsRequest. */
+  fetch(topics: readonly TopicPartitions[] | null, requireStable = false): FetchedOffset[] {
+    const committed = this.#offsets.fetch(topics);
+    const unstable = requireStable ? this.#transactional.fetch(topics) : [];
+    const pending = new Set(unstable.map(partitionKey));
+    return [...committed.filter((offset) => !pending.has(partitionKey(offset))), ...unstable];
   }
 
   page(after: PartitionOfTopic | undefined, limit: number): Pick<OffsetsPage, "offsets" | "isLast"> {
@@ -93,13 +179,23 @@ export class GroupOffsets {
   }
 
   delete(group: OffsetRules, topics: readonly NamedTopicPartitions[]): DeletedPartition[] {
+    const pending = this.#pending();
     return topics.flatMap(({ topicId, topic, partitions }) => {
       const error = group.isSubscribedTo(topic) ? ("GROUP_SUBSCRIBED_TO_TOPIC" as const) : null;
       return partitions.map((partition) => {
-        if (error === null) this.#offsets.delete(topicId, partition);
+        if (error === null) {
+          this.#offsets.delete(topicId, partition);
+          const key = { topicId, partition };
+          if (pending.has(partitionKey(key))) this.#transactional.delete(key);
+        }
         return { topicId, partition, error };
       });
     });
+  }
+
+  /** The partitions that transactions have offsets of. */
+  #pending(): ReadonlySet<string> {
+    return new Set(this.#transactional.partitions().map(partitionKey));
   }
 
   topicIds(): TopicId[] {
@@ -107,11 +203,15 @@ export class GroupOffsets {
   }
 
   forgetTopics(topicIds: readonly TopicId[]): void {
-    for (const topicId of topicIds) this.#offsets.forgetTopic(topicId);
+    for (const topicId of topicIds) {
+      this.#offsets.forgetTopic(topicId);
+      this.#transactional.forgetTopic(topicId);
+    }
   }
 
   clear(): void {
     this.#offsets.clear();
+    this.#transactional.clear();
     this.#atMost = undefined;
     this.#context.timers.cancel(OFFSETS_TIMER);
   }
@@ -119,7 +219,7 @@ export class GroupOffsets {
   /** True if there is nothing left that the group would be kept for. */
   expire(group: OffsetRules): boolean {
     this.#offsets.expire(this.#context.clock.now(), this.#expiryRule(group));
-    if (group.isEmpty && this.#offsets.count() === 0) return true;
+    if (group.isEmpty && this.#count() === 0) return true;
     this.schedule(group);
     return false;
   }

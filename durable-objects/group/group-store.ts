@@ -1,6 +1,7 @@
 /** The group's tables. All SQL of members stands here; that of offsets in offsets.ts. */
 
 import { integer, type LogStorage, type SqlRow, text } from "../partition/storage.ts";
+import { TRANSACTIONAL_OFFSETS_TABLE } from "./transactional-offsets.ts";
 
 /**
  * One row says what the group is, one what a member is: what is not in a row was never promised to anyone. Parked
@@ -26,6 +27,7 @@ const TABLES = [
      expires_at_ms INTEGER,
      PRIMARY KEY (topic_id, partition)
    ) WITHOUT ROWID`,
+  TRANSACTIONAL_OFFSETS_TABLE,
 ];
 
 /** The group's own name, for a platform event that does not tell it. */
@@ -49,7 +51,9 @@ export class GroupStore {
 
   constructor(storage: LogStorage) {
     this.#storage = storage;
-    this.#exists = this.#exec("SELECT 1 FROM sqlite_master WHERE name = 'settings'").length > 0;
+    this.#exists = this.#hasTable("settings");
+    // A group that is older than transactions.
+    if (this.#exists && !this.#hasTable("transactional_offsets")) this.#exec(TRANSACTIONAL_OFFSETS_TABLE);
     this.#isClosing = this.#setting(CLOSING) !== undefined;
   }
 
@@ -65,7 +69,9 @@ export class GroupStore {
   }
 
   drop(): void {
-    for (const table of ["settings", "members", "topics", "offsets"]) this.#exec(`DROP TABLE ${table}`);
+    for (const table of ["settings", "members", "topics", "offsets", "transactional_offsets"]) {
+      this.#exec(`DROP TABLE ${table}`);
+    }
     this.#exists = false;
     this.#isClosing = false;
   }
@@ -125,7 +131,11 @@ export class GroupStore {
 
   /** Touches storage: the platform then checks that this object is still the only one of its name. */
   confirmUniqueness(): void {
-    if (this.#exists) this.#exec("SELECT 1 FROM settings LIMIT 1");
+    this.#exec(`SELECT 1 FROM ${this.#exists ? "settings" : "sqlite_master"} LIMIT 1`);
+  }
+
+  #hasTable(name: string): boolean {
+    return this.#exec("SELECT 1 FROM sqlite_master WHERE name = ?", name).length > 0;
   }
 
   #setting(key: string): string | undefined {

@@ -2,31 +2,23 @@ import { type Failure, failure, isFailure } from "../../src/model/errors.ts";
 import type { TopicId } from "../../src/model/ids.ts";
 import { TOPICS_PER_LOOK_UP_MAX } from "../../src/model/limits.ts";
 import type { LogStorage } from "../partition/storage.ts";
+import type { TransactionOutcome } from "../transaction/rpc.ts";
 import { CommitQueue, type CommitResult } from "./commit-queue.ts";
-import type { CurrentGroup } from "./current-group.ts";
-import type { GroupOffsets } from "./group-offsets.ts";
-import type { GroupStore } from "./group-store.ts";
 import { commitProblem } from "./requests.ts";
 import type {
   CommitOffsetsRequest,
-  CommittedOffset,
+  CommitTransactionOffsetsRequest,
   DeletedPartition,
+  FetchedOffset,
   FetchOffsetsRequest,
   NamedTopicPartitions,
   OffsetsPage,
   OffsetsPageRequest,
 } from "./rpc.ts";
-import type { GroupContext } from "./settings.ts";
+import { TransactionRequests, type TransactionRequestsContext } from "./transaction-requests.ts";
 
-export interface OffsetRequestsContext {
-  readonly current: CurrentGroup;
-  readonly context: GroupContext;
+export interface OffsetRequestsContext extends TransactionRequestsContext {
   readonly storage: LogStorage;
-  readonly store: GroupStore;
-  readonly offsets: GroupOffsets;
-  readonly registration: { readonly isOpen: boolean; open(): Promise<void> };
-  /** Carries a change out, in this turn. */
-  change<T>(change: () => T): T;
   /** Those of these topics that exist. */
   existingTopics(topicIds: readonly TopicId[]): Promise<TopicId[]>;
 }
@@ -35,10 +27,12 @@ export interface OffsetRequestsContext {
 export class OffsetRequests {
   readonly #around: OffsetRequestsContext;
   readonly #commits: CommitQueue;
+  readonly #transactions: TransactionRequests;
 
   constructor(around: OffsetRequestsContext) {
     this.#around = around;
     this.#commits = new CommitQueue(around.storage, (requests) => this.#write(requests));
+    this.#transactions = new TransactionRequests(around);
   }
 
   /** Writes the commits that wait, so that what comes after a commit also happens after it. */
@@ -72,7 +66,17 @@ export class OffsetRequests {
     });
   }
 
-  async fetch(request: FetchOffsetsRequest): Promise<CommittedOffset[] | Failure> {
+  async commitInTransaction(request: CommitTransactionOffsetsRequest): Promise<CommitResult> {
+    const result = await this.#transactions.commit(request);
+    if (isFull(result)) await this.#forgetDeletedTopics();
+    return result;
+  }
+
+  writeMarker(outcome: TransactionOutcome): Promise<Failure | null> {
+    return this.#transactions.writeMarker(outcome);
+  }
+
+  async fetch(request: FetchOffsetsRequest): Promise<FetchedOffset[] | Failure> {
     const { current, offsets, store } = this.#around;
     const problem = current.idProblem();
     if (problem !== undefined) return problem;
@@ -80,7 +84,7 @@ export class OffsetRequests {
     if (current.value === undefined) return [];
     store.confirmUniqueness();
     if (request.topics === null) await this.#forgetDeletedTopics();
-    return current.value?.fetchProblem(request) ?? offsets.fetch(request.topics);
+    return current.value?.fetchProblem(request) ?? offsets.fetch(request.topics, request.requireStable);
   }
 
   async page({ after, limit, asStored = false }: OffsetsPageRequest): Promise<OffsetsPage | Failure> {

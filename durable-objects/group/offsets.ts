@@ -13,6 +13,8 @@ export interface ExpiryRule {
   isKept(topic: string): boolean;
 }
 
+const IS_STABLE = "(topic_id, partition) NOT IN (SELECT topic_id, partition FROM transactional_offsets)";
+
 export class Offsets {
   readonly #storage: LogStorage;
   /** Topics whose name is stored. */
@@ -22,11 +24,15 @@ export class Offsets {
     this.#storage = storage;
   }
 
+  /** Remembers the name of the topic. */
+  name({ topicId, topic }: Pick<OffsetToCommit, "topicId" | "topic">): void {
+    if (this.#named.has(topicId)) return;
+    this.#exec("INSERT INTO topics VALUES (?, ?) ON CONFLICT DO NOTHING", topicId, topic);
+    this.#named.add(topicId);
+  }
+
   commit(offset: OffsetToCommit, nowMs: number, expiresAtMs: number | null): void {
-    if (!this.#named.has(offset.topicId)) {
-      this.#exec("INSERT INTO topics VALUES (?, ?) ON CONFLICT DO NOTHING", offset.topicId, offset.topic);
-      this.#named.add(offset.topicId);
-    }
+    this.name(offset);
     this.#exec(
       "INSERT OR REPLACE INTO offsets VALUES (?, ?, ?, ?, ?, ?, ?)",
       offset.topicId,
@@ -73,7 +79,7 @@ export class Offsets {
     return found;
   }
 
-  has(topicId: TopicId, partition: number): boolean {
+  has({ topicId, partition }: Pick<OffsetToCommit, "topicId" | "partition">): boolean {
     const query = "SELECT 1 FROM offsets WHERE topic_id = ? AND partition = ?";
     return this.#exec(query, topicId, partition).length > 0;
   }
@@ -100,14 +106,19 @@ export class Offsets {
     this.#named.delete(topicId);
   }
 
-  /** Removes what has expired; without a rule, only what has a time of its own. */
+  /** Removes what has expired and no transaction may yet commit anew; without a rule, only what has a time of its own. */
   expire(nowMs: number, rule: ExpiryRule | undefined): void {
     for (const { topicId, topic } of this.topics()) {
       if (rule?.isKept(topic) === true) continue;
-      this.#exec("DELETE FROM offsets WHERE topic_id = ? AND expires_at_ms <= ?", topicId, nowMs);
+      this.#exec(
+        `DELETE FROM offsets WHERE topic_id = ? AND expires_at_ms <= ? AND ${IS_STABLE}`,
+        topicId,
+        nowMs,
+      );
       if (rule === undefined) continue;
       this.#exec(
-        "DELETE FROM offsets WHERE topic_id = ? AND expires_at_ms IS NULL AND coalesce(?, committed_at_ms) <= ?",
+        `DELETE FROM offsets
+         WHERE topic_id = ? AND expires_at_ms IS NULL AND coalesce(?, committed_at_ms) <= ? AND ${IS_STABLE}`,
         topicId,
         rule.fromMs ?? null,
         nowMs - rule.retentionMs,

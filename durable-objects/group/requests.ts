@@ -69,7 +69,7 @@ export function leaveProblem(members: readonly LeavingMember[]): Failure | undef
   );
 }
 
-export function commitProblem({ offsets }: CommitOffsetsRequest): Failure | undefined {
+export function commitProblem({ offsets }: Pick<CommitOffsetsRequest, "offsets">): Failure | undefined {
   if (offsets.length <= OFFSETS_PER_GROUP_MAX) return undefined;
   return failure(
     "INVALID_COMMIT_OFFSET_SIZE",

@@ -8,7 +8,7 @@
 
 import type { ErrorName, Failure } from "../../src/model/errors.ts";
 import type { TopicId } from "../../src/model/ids.ts";
-import type { ProducerIdentity } from "../transaction/rpc.ts";
+import type { ProducerIdentity, TransactionOutcome } from "../transaction/rpc.ts";
 
 /** Classic: assignments are made by a member (JoinGroup, SyncGroup). Consumer: by the coordinator (KIP-848). */
 export type GroupType = "classic" | "consumer";
@@ -309,10 +309,20 @@ export interface FetchOffsetsRequest {
   readonly memberEpoch: number;
   /** null: all that there are. */
   readonly topics: readonly TopicPartitions[] | null;
+  /**
+   * Where a transaction that has not ended will commit an offset or will not, UNSTABLE_OFFSET_COMMIT is told (KIP-447);
+   * default false: what is committed.
+   */
+  readonly requireStable?: boolean;
 }
 
 export interface CommittedOffset extends OffsetToCommit {
   readonly committedAtMs: number;
+}
+
+/** With an error nothing else is told: the offset is -1. */
+export interface FetchedOffset extends CommittedOffset {
+  readonly error?: "UNSTABLE_OFFSET_COMMIT";
 }
 
 export interface PartitionOfTopic {
@@ -365,8 +375,15 @@ export interface GroupRpc {
   describe(): Promise<GroupDescription | Failure>;
   /** All in one transaction, but each with its own error; a Failure refuses all. */
   commitOffsets(request: CommitOffsetsRequest): Promise<CommittedPartition[] | Failure>;
+  /**
+   * Kafka's TxnOffsetCommit. Besides what {@link commitOffsets} answers: what the transaction's coordinator does, INVALID_TXN_STATE
+   * if the transaction ends meanwhile, COORDINATOR_LOAD_IN_PROGRESS if its coordinator cannot be reached (retry).
+   */
+  commitTransactionOffsets(request: CommitTransactionOffsetsRequest): Promise<CommittedPartition[] | Failure>;
+  /** Kafka's WriteTxnMarkers. null: done, also where there was nothing to do. Can be repeated. */
+  writeTransactionMarker(outcome: TransactionOutcome): Promise<Failure | null>;
   /** Only what is there: an unknown group has none. */
-  fetchOffsets(request: FetchOffsetsRequest): Promise<CommittedOffset[] | Failure>;
+  fetchOffsets(request: FetchOffsetsRequest): Promise<FetchedOffset[] | Failure>;
   /** GROUP_ID_NOT_FOUND. The first page forgets the offsets of topics that are deleted. */
   offsetsPage(request: OffsetsPageRequest): Promise<OffsetsPage | Failure>;
   /** GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP; GROUP_SUBSCRIBED_TO_TOPIC for the partitions of such a topic. */

@@ -1,11 +1,12 @@
 import type {
   CommitOffsetsRequest,
-  CommittedOffset,
+  CommitTransactionOffsetsRequest,
   CommittedPartition,
   ConsumerGroupHeartbeatAnswer,
   ConsumerGroupHeartbeatRequest,
   DeletedPartition,
   DeliveredPoll,
+  FetchedOffset,
   FetchOffsetsRequest,
   GroupDescription,
   GroupRpc,
@@ -23,6 +24,7 @@ import type {
   SyncedGroup,
   SyncGroupRequest,
 } from "../../durable-objects/group/rpc.ts";
+import type { TransactionOutcome } from "../../durable-objects/transaction/rpc.ts";
 import type { Env } from "../env.ts";
 import { type Failure, failure, isFailure } from "../model/errors.ts";
 import { groupIdProblem, type TopicId } from "../model/ids.ts";
@@ -94,7 +96,18 @@ export class GroupClient implements GroupRpc {
     return this.#call("read", (group) => group.commitOffsets(request));
   }
 
-  fetchOffsets(request: FetchOffsetsRequest): Promise<CommittedOffset[] | Failure> {
+  /** Tried twice, as {@link commitOffsets}: the transaction does not end before its producer has the answer. */
+  commitTransactionOffsets(
+    request: CommitTransactionOffsetsRequest,
+  ): Promise<CommittedPartition[] | Failure> {
+    return this.#call("read", (group) => group.commitTransactionOffsets(request));
+  }
+
+  writeTransactionMarker(outcome: TransactionOutcome): Promise<Failure | null> {
+    return this.#call("read", (group) => group.writeTransactionMarker(outcome));
+  }
+
+  fetchOffsets(request: FetchOffsetsRequest): Promise<FetchedOffset[] | Failure> {
     return this.#call("read", (group) => group.fetchOffsets(request));
   }
 

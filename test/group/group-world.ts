@@ -8,6 +8,7 @@ import { TOPICS_PER_LOOK_UP_MAX } from "../../src/model/limits.ts";
 import type { Topic } from "../../src/model/topic.ts";
 import { type SimulatedSocket, SimulatedSockets } from "./simulated-sockets.ts";
 import { SimulatedStorage } from "./simulated-storage.ts";
+import { SimulatedTransactions } from "./simulated-transactions.ts";
 
 export const GROUP_ID = "group";
 
@@ -64,6 +65,7 @@ interface GatedCall {
 export class GroupWorld implements GroupCalls {
   readonly storage = new SimulatedStorage();
   readonly settings: GroupSettings;
+  readonly transactions = new SimulatedTransactions(GROUP_ID);
   readonly registered = new Set<string>();
   readonly deletedTopics = new Set<TopicId>();
   topicsVersion = 0;
@@ -259,6 +261,10 @@ export class GroupWorld implements GroupCalls {
       closeGroup: async (groupId) => {
         await reach();
         this.registered.delete(groupId);
+      },
+      joinTransaction: async (transactionalId, request) => {
+        const answer = await this.transactions.join(transactionalId, request);
+        return isAlive() ? answer : never();
       },
       topics: {
         topicsVersion: async () => {

@@ -11,9 +11,9 @@
 import { type ErrorName, type Failure, failure } from "../../../src/model/errors.ts";
 import { GROUP_NEW_MEMBER_JOIN_TIMEOUT_MS } from "../../../src/model/limits.ts";
 import { CONSUMER_PROTOCOL_TYPE } from "../consumer-protocol.ts";
+import type { Committer } from "../group-offsets.ts";
 import type {
   ClassicGroupDescription,
-  CommitOffsetsRequest,
   GroupSummary,
   HeartbeatRequest,
   JoinGroupRequest,
@@ -346,7 +346,7 @@ export class ClassicGroup {
   // ── offsets ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Why these offsets must not be committed; a member that commits has been heard. */
-  commitProblem({ memberId, instanceId, generation }: CommitOffsetsRequest): Failure | undefined {
+  commitProblem({ memberId, instanceId, generation, isTransactional }: Committer): Failure | undefined {
     if (generation < 0 && this.isEmpty) return undefined;
     if (generation < 0 && memberId === "" && instanceId === null) {
       return failure(
@@ -357,7 +357,8 @@ export class ClassicGroup {
     const problem =
       this.#roster.memberProblem(memberId, instanceId) ?? this.#roster.generationProblem(generation);
     if (problem !== undefined) return problem;
-    if (this.state === "CompletingRebalance") return failure("REBALANCE_IN_PROGRESS");
+    if (this.state === "CompletingRebalance" && isTransactional !== true)
+      return failure("REBALANCE_IN_PROGRESS");
     this.#roster.heard(memberId);
     return undefined;
   }

@@ -5,8 +5,8 @@
 
 import { type Failure, failure } from "../../../src/model/errors.ts";
 import { CONSUMER_PROTOCOL_TYPE } from "../consumer-protocol.ts";
+import type { Committer } from "../group-offsets.ts";
 import {
-  type CommitOffsetsRequest,
   type ConsumerGroupDescription,
   type ConsumerGroupHeartbeatAnswer,
   type ConsumerGroupHeartbeatRequest,
@@ -215,7 +215,7 @@ export class ConsumerGroup {
 
   // ── offsets ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  commitProblem({ memberId, generation, knowsMemberEpochs }: CommitOffsetsRequest): Failure | undefined {
+  commitProblem({ memberId, generation, knowsMemberEpochs }: Committer): Failure | undefined {
     if (generation < 0 && this.isEmpty) return undefined;
     const member = this.membership.get(memberId);
     if (member === undefined) return unknownMember(memberId, null);

@@ -1,4 +1,4 @@
-import type { CommittedOffset } from "../../../durable-objects/group/rpc.ts";
+import type { FetchedOffset } from "../../../durable-objects/group/rpc.ts";
 import { mapAtOnce } from "../../model/at-once.ts";
 import { errorRow, type Failure, failure, isFailure } from "../../model/errors.ts";
 import { GROUPS_ASKED_AT_ONCE, KAFKA_PARTITIONS_AT_ONCE } from "../../model/limits.ts";
@@ -31,12 +31,14 @@ interface AskedGroup {
 export const offsetFetch = handler(offsetFetchApi, async (request, call) => {
   if (call.version >= GROUPS_VERSION) {
     return {
-      groups: await mapAtOnce(request.groups, GROUPS_ASKED_AT_ONCE, (asked) => fetchGroup(asked, call)),
+      groups: await mapAtOnce(request.groups, GROUPS_ASKED_AT_ONCE, (asked) =>
+        fetchGroup(asked, request.requireStable, call),
+      ),
     };
   }
   const topics = request.topics?.map((topic) => ({ ...topic, topicId: ZERO_UUID })) ?? null;
   const asked = { groupId: request.groupId, memberId: null, memberEpoch: -1, topics };
-  const { errorCode, topics: found } = await fetchGroup(asked, call);
+  const { errorCode, topics: found } = await fetchGroup(asked, request.requireStable, call);
   if (call.version >= ERRORS_OF_GROUPS_VERSION || errorCode === 0) return { errorCode, topics: found };
   // Before a group could have an error of its own, each of its partitions had it.
   const refused = (topics ?? []).map(({ name, partitionIndexes }) => ({
@@ -46,7 +48,7 @@ export const offsetFetch = handler(offsetFetchApi, async (request, call) => {
   return { topics: refused };
 });
 
-async function fetchGroup(asked: AskedGroup, call: Call) {
+async function fetchGroup(asked: AskedGroup, requireStable: boolean, call: Call) {
   const { groupId, memberId, memberEpoch } = asked;
   const topics =
     asked.topics === null
@@ -62,6 +64,7 @@ async function fetchGroup(asked: AskedGroup, call: Call) {
     memberId,
     memberEpoch,
     topics: known ?? null,
+    requireStable,
   });
   if (isFailure(offsets)) return { groupId, errorCode: errorCodeOf(offsets), topics: [] };
   if (topics === null) return { groupId, errorCode: 0, topics: byTopic(offsets) };
@@ -92,7 +95,7 @@ function unknownTopicCode(refused: Failure): number {
   return errorCodeOf(failure("COORDINATOR_LOAD_IN_PROGRESS"));
 }
 
-function byTopic(offsets: readonly CommittedOffset[]) {
+function byTopic(offsets: readonly FetchedOffset[]) {
   const topics = Map.groupBy(offsets, ({ topicId }) => topicId);
   return [...topics].map(([topicId, ofTopic]) => ({
     name: ofTopic[0]?.topic ?? "",
@@ -101,13 +104,13 @@ function byTopic(offsets: readonly CommittedOffset[]) {
   }));
 }
 
-function committed({ partition, offset, leaderEpoch, metadata }: CommittedOffset) {
+function committed({ partition, offset, leaderEpoch, metadata, error }: FetchedOffset) {
   return {
     partitionIndex: partition,
     committedOffset: offset,
     committedLeaderEpoch: leaderEpoch,
     metadata,
-    errorCode: 0,
+    errorCode: error === undefined ? 0 : errorRow(error).code,
   };
 }
 
