@@ -5,11 +5,8 @@ import { type Failure, failure } from "../../src/model/errors.ts";
 import { LOCAL_BYTES_MAX, OFFSET_MAX, PENDING_APPEND_BYTES_MAX } from "../../src/model/limits.ts";
 import type { TopicConfigs } from "../../src/model/topic-configs.ts";
 
-/** INVALID_TXN_STATE, MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE, INVALID_TIMESTAMP */
+/** MESSAGE_TOO_LARGE, RECORD_LIST_TOO_LARGE, INVALID_TIMESTAMP */
 export function batchProblem(header: BatchHeader, configs: TopicConfigs, nowMs: number): Failure | undefined {
-  if (header.isTransactional) {
-    return failure("INVALID_TXN_STATE", "transactions are not supported; produce without a transactional id");
-  }
   const { maxMessageBytes, segmentBytes } = configs;
   if (header.sizeInBytes > maxMessageBytes) {
     return failure(

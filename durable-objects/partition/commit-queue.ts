@@ -9,6 +9,7 @@
  */
 
 import { COMMIT_GROUP_BYTES_MAX } from "../../src/model/limits.ts";
+import type { EndedTransaction } from "./partition-transactions.ts";
 import type { LogStorage } from "./storage.ts";
 
 export interface AssignedBatch {
@@ -16,7 +17,10 @@ export interface AssignedBatch {
   readonly bytes: Uint8Array;
   readonly baseOffset: number;
   readonly nextOffset: number;
+  /** Of its records; -1: they have none. */
   readonly maxTimestamp: number;
+  /** Of a marker. */
+  readonly ends?: EndedTransaction | undefined;
 }
 
 /** A trickle of batches must not keep the first one waiting. */

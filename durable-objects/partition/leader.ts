@@ -6,7 +6,14 @@
  * platform's output gate holds every answer until it is.
  */
 
-import { stampBatch, stampLogAppendTime, validateBatch } from "../../src/log/batch-header.ts";
+import {
+  type BatchHeader,
+  batchHeaders,
+  stampBatch,
+  stampLogAppendTime,
+  validateBatch,
+} from "../../src/log/batch-header.ts";
+import { encodeMarker } from "../../src/log/control-batch.ts";
 import { type Failure, failure, isFailure } from "../../src/model/errors.ts";
 import type { PartitionIdentity } from "../../src/model/ids.ts";
 import {
@@ -20,6 +27,7 @@ import { batchProblem, roomProblem } from "./append-rules.ts";
 import { type AssignedBatch, CommitQueue } from "./commit-queue.ts";
 import { LogStore } from "./log-store.ts";
 import { PartitionTopic, type TopicSource } from "./partition-topic.ts";
+import { PartitionTransactions, type TransactionSource } from "./partition-transactions.ts";
 import { ProducerStates } from "./producer-states.ts";
 import {
   type ActiveProducer,
@@ -43,13 +51,14 @@ import {
   type PartitionRequest,
   type ReadRequest,
   type ReadResult,
+  type WriteTransactionMarkerRequest,
 } from "./rpc.ts";
 import { SegmentedLog } from "./segmented-log.ts";
 import type { Clock, LogStorage } from "./storage.ts";
 import type { TailCache } from "./tail-cache.ts";
 
 /** What the leader needs of the world around it. */
-export interface LeaderSurroundings extends TopicSource {
+export interface LeaderSurroundings extends TopicSource, TransactionSource {
   readonly storage: LogStorage;
   readonly clock: Clock;
   readonly tailCache: TailCache;
@@ -70,6 +79,7 @@ export class PartitionLeader {
   readonly #topic: PartitionTopic;
   readonly #queue: CommitQueue;
   readonly #producers = new ProducerStates();
+  readonly #transactions: PartitionTransactions;
   /** Given out, written or not. */
   #assignedEnd = 0;
   #flushesSinceSnapshot = 0;
@@ -81,6 +91,13 @@ export class PartitionLeader {
     this.store = new LogStore(around.storage);
     this.#topic = new PartitionTopic(identity, this.store, around);
     this.log = new SegmentedLog(this.store, identity, around.tailCache.tail());
+    const { topicId, partition } = identity;
+    this.#transactions = new PartitionTransactions(
+      { topicId, partition },
+      around.storage,
+      this.#producers,
+      around,
+    );
     this.#queue = new CommitQueue(around.storage, around.nextTurn, (batches) => this.#write(batches));
     if (this.store.exists()) this.#recover();
   }
@@ -98,11 +115,15 @@ export class PartitionLeader {
     return this.identity.placement;
   }
 
+  get lastStableOffset(): number {
+    return this.#transactions.lastStableOffset(this.log.logStartOffset, this.log.logEndOffset);
+  }
+
   bounds(): LogBounds {
     return {
       logStartOffset: this.log.logStartOffset,
       highWatermark: this.log.logEndOffset,
-      lastStableOffset: this.log.logEndOffset,
+      lastStableOffset: this.lastStableOffset,
       leaderEpoch: this.leaderEpoch,
     };
   }
@@ -114,10 +135,14 @@ export class PartitionLeader {
     if (refused !== undefined) return refused;
     const wrongEpoch = this.#epochProblem(request);
     if (wrongEpoch !== undefined) return wrongEpoch;
-    // From here to the queue everything happens in one turn: offsets are assigned in the order of arrival.
     const batch = request.batch;
     const header = validateBatch(batch);
     if (isFailure(header)) return header;
+    if (header.isTransactional && !this.#producers.hasOpenTransaction(header)) {
+      const outside = await this.#transactionProblem(header, request);
+      if (outside !== undefined) return outside;
+    }
+    // From here to the queue everything happens in one turn: offsets are assigned in the order of arrival.
     const nowMs = this.#around.clock.now();
     const problem = batchProblem(header, this.configs, nowMs);
     if (problem !== undefined) return problem;
@@ -140,9 +165,54 @@ export class PartitionLeader {
     const maxTimestamp = stampsTime ? nowMs : header.maxTimestamp;
     const nextOffset = baseOffset + header.recordsCount;
     this.#assignedEnd = nextOffset;
-    if (header.producerId >= 0) this.#producers.update(header, baseOffset, maxTimestamp, nowMs);
+    if (header.producerId >= 0) {
+      const begins = this.#producers.update(header, baseOffset, maxTimestamp, nowMs);
+      if (begins) this.#transactions.begin(baseOffset);
+    }
     await this.#queue.add({ bytes: batch, baseOffset, nextOffset, maxTimestamp });
     return this.#appended(baseOffset, maxTimestamp);
+  }
+
+  /** Why a batch may not be the first of a transaction here. Others of its producer wait for the same answer. */
+  async #transactionProblem(
+    header: BatchHeader,
+    { transaction }: AppendRequest,
+  ): Promise<Failure | undefined> {
+    if (transaction === undefined) {
+      return failure("INVALID_TXN_STATE", "a transactional batch must come with its transactional id");
+    }
+    return (await this.#transactions.mayWrite(header, transaction)) ?? this.#topic.goneProblem();
+  }
+
+  /**
+   * Ends a producer's transaction here. Written also where none is open, as in Kafka: what has been decided later than the
+   * producer's last marker is new, and everything else a late copy.
+   */
+  async writeTransactionMarker(request: WriteTransactionMarkerRequest): Promise<Failure | null> {
+    const refused = this.isOpen ? await this.#catchUp(request) : await this.open();
+    if (refused !== undefined) return refused;
+    const { producerId, producerEpoch, committed, decidedAtMs } = request;
+    const problem =
+      this.#epochProblem(request) ?? this.confirmLeadership() ?? this.#producers.markerProblem(request);
+    if (problem !== undefined) return problem;
+    if (this.#producers.markerAtMs(producerId) >= decidedAtMs) {
+      // The marker itself may still wait to be written.
+      this.#queue.flush();
+      return null;
+    }
+    const bytes = encodeMarker({
+      producerId,
+      producerEpoch,
+      type: committed ? "commit" : "abort",
+      timestampMs: decidedAtMs,
+    });
+    const baseOffset = this.#assignedEnd;
+    stampBatch(bytes, baseOffset, this.leaderEpoch);
+    this.#assignedEnd = baseOffset + 1;
+    const firstOffset = this.#producers.mark(request, this.#around.clock.now());
+    const ends = firstOffset === undefined ? undefined : { producerId, firstOffset, committed };
+    await this.#queue.add({ bytes, baseOffset, nextOffset: baseOffset + 1, maxTimestamp: -1, ends });
+    return null;
   }
 
   #appended(baseOffset: number, timestampMs: number): AppendResult {
@@ -159,6 +229,9 @@ export class PartitionLeader {
     const begins = this.log.active?.bytes === 0;
     const rolled = this.#around.storage.transactionSync(() => {
       const didRoll = this.log.write(batches, this.configs, nowMs);
+      for (const { ends, baseOffset } of batches) {
+        if (ends !== undefined) this.#transactions.end(ends, baseOffset);
+      }
       this.#flushesSinceSnapshot++;
       this.#batchesSinceSnapshot += batches.length;
       // The queue hands over all it has, so the producers' state is that of the log end after this write.
@@ -195,8 +268,10 @@ export class PartitionLeader {
   async read(request: ReadRequest): Promise<ReadResult> {
     const refused = await this.#prepareRead(request);
     if (refused !== undefined) return refused;
-    const found = this.log.read(request.offset, request.maxBytes);
     const bounds = this.bounds();
+    const isCommitted = request.isolation === "read_committed";
+    const beforeOffset = isCommitted ? bounds.lastStableOffset : bounds.highWatermark;
+    const found = this.log.read(request.offset, request.maxBytes, beforeOffset);
     if (found === "out_of_range") {
       return {
         ...failure(
@@ -206,8 +281,22 @@ export class PartitionLeader {
         ...bounds,
       };
     }
-    if (found instanceof Uint8Array) return { kind: "local", batches: found, ...bounds };
-    return { kind: "remote", range: found, ...bounds };
+    const aborted = (nextOffset: number) =>
+      isCommitted
+        ? { abortedTransactions: this.#transactions.abortedBetween(request.offset, nextOffset) }
+        : {};
+    if (found instanceof Uint8Array) {
+      return { kind: "local", batches: found, ...bounds, ...aborted(this.#endOf(found, request.offset)) };
+    }
+    return { kind: "remote", range: found.range, ...bounds, ...aborted(found.nextOffset) };
+  }
+
+  /** The offset after these batches, where that matters. */
+  #endOf(batches: Uint8Array, fromOffset: number): number {
+    let end = fromOffset;
+    if (this.#transactions.anyAborted)
+      for (const { header } of batchHeaders(batches)) end = header.nextOffset;
+    return end;
   }
 
   async listOffsets(request: ListOffsetsRequest): Promise<ListOffsetsResult> {
@@ -220,9 +309,10 @@ export class PartitionLeader {
       timestamp,
       leaderEpoch,
     });
+    const end = request.isolation === "read_committed" ? this.lastStableOffset : this.log.logEndOffset;
     switch (request.timestamp) {
       case LATEST_TIMESTAMP:
-        return at(this.log.logEndOffset);
+        return at(end);
       case EARLIEST_TIMESTAMP:
         return at(this.log.logStartOffset);
       case EARLIEST_LOCAL_TIMESTAMP:
@@ -235,7 +325,7 @@ export class PartitionLeader {
     if (!this.isOpen) return at(-1);
     const timestampMs = request.timestamp === MAX_TIMESTAMP ? this.log.maxTimestamp() : request.timestamp;
     if (timestampMs < 0) return at(-1);
-    const found = this.log.findTimestamp(timestampMs, request.fromOffset);
+    const found = this.log.findTimestamp(timestampMs, request.fromOffset, end);
     if (found.kind === "none") return at(-1);
     return found.kind === "batch"
       ? { ...found, logStartOffset: this.log.logStartOffset, timestampMs, leaderEpoch }
@@ -308,6 +398,7 @@ export class PartitionLeader {
 
   /** To be called after the log start has moved, in the same turn. */
   logStartMoved(): void {
+    this.#transactions.forgetBefore(this.log.logStartOffset);
     this.#around.logStartMoved();
   }
 
@@ -364,9 +455,11 @@ export class PartitionLeader {
     const from = Math.max(snapshot.nextOffset, this.log.active?.baseOffset ?? 0);
     this.log.replayHeaders(from, (header) => {
       this.#batchesSinceSnapshot++;
-      if (header.producerId >= 0)
+      if (header.isControl) this.#producers.mark({ ...header, decidedAtMs: header.maxTimestamp }, nowMs);
+      else if (header.producerId >= 0)
         this.#producers.update(header, header.baseOffset, header.maxTimestamp, nowMs);
     });
+    this.#transactions.recover();
   }
 
   async #catchUp(request: PartitionRequest): Promise<Failure | undefined> {

@@ -6,6 +6,7 @@
  * 61-byte header of every batch in the row, so that recovery and look-ups by time read no record.
  */
 
+import { CREATE_ABORTED_TRANSACTIONS } from "./aborted-transactions.ts";
 import { blob, integer, type LogStorage, type SqlRow, text } from "./storage.ts";
 
 /** A segment's way through life; the order matters, see {@link LOCAL_STATES}. */
@@ -83,6 +84,7 @@ export class LogStore {
          next_offset INTEGER NOT NULL, bytes INTEGER NOT NULL, max_timestamp INTEGER NOT NULL,
          state INTEGER NOT NULL, state_at_ms INTEGER NOT NULL, "index" BLOB)`,
       `CREATE INDEX segments_by_state ON segments (state)`,
+      CREATE_ABORTED_TRANSACTIONS,
     ]) {
       this.#exec(statement);
     }

@@ -31,6 +31,7 @@ import type {
   PartitionRpc,
   ReadRequest,
   ReadResult,
+  WriteTransactionMarkerRequest,
 } from "./rpc.ts";
 import type { Clock, LogStorage } from "./storage.ts";
 import type { SubscriberLog } from "./subscriber-log.ts";
@@ -68,6 +69,8 @@ export class PartitionLog extends DurableObject<Env> implements PartitionRpc {
       tailCache: isolateTailCache,
       openPartition: async (opened) => undisposed(await this.#controller().openPartition(opened)),
       topicById: async (topicId) => undisposed(await this.#controller().topicById(topicId)),
+      joinTransaction: async (transactionalId, joining) =>
+        undisposed(await this.#coordinator(transactionalId).join(joining)),
       nextTurn: letOthersIn,
       logEndMoved: () => this.#subscribers.logEndMoved(),
       logStartMoved: () => this.#subscribers.logStartMoved(),
@@ -109,6 +112,10 @@ export class PartitionLog extends DurableObject<Env> implements PartitionRpc {
 
   activeProducers(request: PartitionRequest): Promise<ActiveProducer[] | Failure> {
     return this.#leader.activeProducers(request);
+  }
+
+  writeTransactionMarker(request: WriteTransactionMarkerRequest): Promise<Failure | null> {
+    return this.#leader.writeTransactionMarker(request);
   }
 
   session(): PartitionSession {
@@ -220,6 +227,10 @@ export class PartitionLog extends DurableObject<Env> implements PartitionRpc {
   /** The context does not tell it in every event. */
   get #name(): string {
     return partitionObjectName(this.#leader.identity);
+  }
+
+  #coordinator(transactionalId: string) {
+    return this.env.TRANSACTION.get(this.env.TRANSACTION.idFromName(transactionalId));
   }
 
   #controller() {

@@ -17,6 +17,7 @@ import type {
   PartitionRequest,
   ReadRequest,
   ReadResult,
+  WriteTransactionMarkerRequest,
 } from "./rpc.ts";
 
 /**
@@ -61,5 +62,9 @@ export class PartitionSession extends RpcTarget implements LeaderRpc {
 
   activeProducers(request: PartitionRequest): Promise<ActiveProducer[] | Failure> {
     return this.#leader.activeProducers(request);
+  }
+
+  writeTransactionMarker(request: WriteTransactionMarkerRequest): Promise<Failure | null> {
+    return this.#leader.writeTransactionMarker(request);
   }
 }

@@ -1,15 +1,19 @@
 /**
- * What the leader remembers of idempotent producers, so that a retry is recognised and a gap refused
- * (Kafka's `ProducerStateManager`, KIP-98): per producer id its epoch and its last five batches.
+ * What the leader remembers of producers with an id, so that a retry is recognised and a gap refused (Kafka's
+ * `ProducerStateManager`, KIP-98): of each its epoch, its last five batches, and its transaction.
+ *
+ * It is ahead of the log by the batches that wait to be written.
  */
 
 import type { BatchHeader } from "../../src/log/batch-header.ts";
 import { type Failure, failure } from "../../src/model/errors.ts";
 import {
+  OPEN_TRANSACTIONS_PER_PARTITION_MAX,
   PRODUCER_BATCHES_KEPT,
   PRODUCER_EXPIRATION_MS,
   PRODUCERS_PER_PARTITION_MAX,
 } from "../../src/model/limits.ts";
+import { decodeProducers, encodeProducers } from "./producer-snapshot.ts";
 import type { ActiveProducer } from "./rpc.ts";
 
 export interface ProducedBatch {
@@ -20,68 +24,91 @@ export interface ProducedBatch {
   readonly timestampMs: number;
 }
 
-interface ProducerState {
-  epoch: number;
+export interface ProducerState {
+  readonly epoch: number;
   /** Oldest first, at most PRODUCER_BATCHES_KEPT. */
-  batches: ProducedBatch[];
+  readonly batches: ProducedBatch[];
   lastWriteMs: number;
+  /** Offset of the first record of its open transaction; undefined: none is open here. */
+  transactionStart: number | undefined;
+  /** When its last transaction here was decided, by the coordinator's clock; -1: none was. */
+  markerAtMs: number;
 }
 
-type IdempotentBatch = Pick<BatchHeader, "producerId" | "producerEpoch" | "baseSequence" | "lastSequence">;
+type ProducedHeader = Pick<
+  BatchHeader,
+  "producerId" | "producerEpoch" | "baseSequence" | "lastSequence" | "isTransactional"
+>;
 
-/** Snapshot layout, big-endian: producerId float64, lastWriteMs float64, epoch int16, count uint8, then per batch
- * firstSequence int32, lastSequence int32, baseOffset float64, timestampMs float64. */
-const PRODUCER_BYTES = 8 + 8 + 2 + 1;
-const PRODUCED_BATCH_BYTES = 4 + 4 + 8 + 8;
-const SNAPSHOT_CHUNK_BYTES = 1_500_000;
+/** A marker, by its batch's header or before it has one. */
+export interface ProducerMarker {
+  readonly producerId: number;
+  readonly producerEpoch: number;
+  readonly decidedAtMs: number;
+}
+
+const SEQUENCE_MAX = 2 ** 31 - 1;
 
 export class ProducerStates {
   /** In order of last write, so that the first is the one to forget. */
   readonly #producers = new Map<number, ProducerState>();
+  #openTransactions = 0;
 
   get size(): number {
     return this.#producers.size;
   }
 
+  /** Whether a batch of this producer would go on with a transaction that it has here already. */
+  hasOpenTransaction({ producerId, producerEpoch }: ProducedHeader): boolean {
+    const state = this.#producers.get(producerId);
+    return state?.epoch === producerEpoch && state.transactionStart !== undefined;
+  }
+
+  /** When the producer's last transaction here was decided; -1: none was. */
+  markerAtMs(producerId: number): number {
+    return this.#producers.get(producerId)?.markerAtMs ?? -1;
+  }
+
   /** The batch as it was stored, if this is a retry; a failure if it may not be appended; undefined if it may. */
-  check(batch: IdempotentBatch): ProducedBatch | Failure | undefined {
-    const state = this.#producers.get(batch.producerId);
-    if (state === undefined) return undefined;
-    if (batch.producerEpoch < state.epoch) {
+  check(batch: ProducedHeader): ProducedBatch | Failure | undefined {
+    const { producerId, producerEpoch, baseSequence } = batch;
+    const state = this.#producers.get(producerId);
+    if (state === undefined) return this.#roomProblem(batch);
+    if (producerEpoch < state.epoch) {
       return failure(
         "INVALID_PRODUCER_EPOCH",
-        `producer ${batch.producerId} writes with epoch ${batch.producerEpoch}, but epoch ${state.epoch} has written; get a new producer id`,
+        `producer ${producerId} writes with epoch ${producerEpoch}, but epoch ${state.epoch} has written; get a new producer id`,
       );
     }
-    if (batch.producerEpoch > state.epoch) {
-      if (batch.baseSequence === 0) return undefined;
+    if (producerEpoch > state.epoch) {
+      if (baseSequence === 0) return this.#roomProblem(batch);
       return failure(
         "OUT_OF_ORDER_SEQUENCE_NUMBER",
-        `producer ${batch.producerId} begins epoch ${batch.producerEpoch} with sequence ${batch.baseSequence} instead of 0`,
+        `producer ${producerId} begins epoch ${producerEpoch} with sequence ${baseSequence} instead of 0`,
       );
     }
     const stored = state.batches.find(
-      (known) => known.firstSequence === batch.baseSequence && known.lastSequence === batch.lastSequence,
+      (known) => known.firstSequence === baseSequence && known.lastSequence === batch.lastSequence,
     );
     if (stored !== undefined) return stored;
-    const last = state.batches.at(-1)?.lastSequence;
-    if (last === undefined) return undefined;
-    const expected = last === 2 ** 31 - 1 ? 0 : last + 1;
-    if (batch.baseSequence === expected) return undefined;
+    if (!batch.isTransactional && state.transactionStart !== undefined) {
+      return failure(
+        "INVALID_TXN_STATE",
+        `producer ${producerId} has a transaction open in this partition; what it writes now must belong to it`,
+      );
+    }
+    const last = state.batches.at(-1)?.lastSequence ?? -1;
+    const expected = last === SEQUENCE_MAX ? 0 : last + 1;
+    if (baseSequence === expected) return this.#roomProblem(batch);
     return failure(
       "OUT_OF_ORDER_SEQUENCE_NUMBER",
-      `producer ${batch.producerId} sends sequence ${batch.baseSequence}, but ${expected} comes next`,
+      `producer ${producerId} sends sequence ${baseSequence}, but ${expected} comes next`,
     );
   }
 
-  /** Takes note of an appended batch. */
-  update(batch: IdempotentBatch, baseOffset: number, timestampMs: number, nowMs: number): void {
-    const known = this.#producers.get(batch.producerId);
-    const state =
-      known?.epoch === batch.producerEpoch
-        ? known
-        : { epoch: batch.producerEpoch, batches: [], lastWriteMs: nowMs };
-    state.lastWriteMs = nowMs;
+  /** Takes note of an appended batch. True if it begins a transaction. */
+  update(batch: ProducedHeader, baseOffset: number, timestampMs: number, nowMs: number): boolean {
+    const state = this.#touch(batch, nowMs);
     state.batches.push({
       firstSequence: batch.baseSequence,
       lastSequence: batch.lastSequence,
@@ -89,16 +116,49 @@ export class ProducerStates {
       timestampMs,
     });
     if (state.batches.length > PRODUCER_BATCHES_KEPT) state.batches.shift();
-    this.#producers.delete(batch.producerId);
-    this.#producers.set(batch.producerId, state);
-    if (this.#producers.size > PRODUCERS_PER_PARTITION_MAX) this.#forgetOldest();
+    const begins = batch.isTransactional && state.transactionStart === undefined;
+    if (begins) {
+      state.transactionStart = baseOffset;
+      this.#openTransactions++;
+    }
+    this.#forgetOldest();
+    return begins;
   }
 
+  /** INVALID_PRODUCER_EPOCH: it is of a producer that another one has taken over from. */
+  markerProblem({ producerId, producerEpoch }: ProducerMarker): Failure | undefined {
+    const epoch = this.#producers.get(producerId)?.epoch ?? -1;
+    if (producerEpoch >= epoch) return undefined;
+    return failure(
+      "INVALID_PRODUCER_EPOCH",
+      `a marker of producer ${producerId} has epoch ${producerEpoch}, but epoch ${epoch} has written`,
+    );
+  }
+
+  /** Takes note of an appended marker; the first offset of the transaction that it ends, or undefined. */
+  mark(marker: ProducerMarker, nowMs: number): number | undefined {
+    const start = this.#producers.get(marker.producerId)?.transactionStart;
+    const state = this.#touch(marker, nowMs);
+    state.markerAtMs = marker.decidedAtMs;
+    state.transactionStart = undefined;
+    if (start !== undefined) this.#openTransactions--;
+    this.#forgetOldest();
+    return start;
+  }
+
+  /** Producers without an open transaction that have not written for long. */
   expire(nowMs: number): void {
     for (const [producerId, state] of this.#producers) {
       if (state.lastWriteMs >= nowMs - PRODUCER_EXPIRATION_MS) return;
-      this.#producers.delete(producerId);
+      if (state.transactionStart === undefined) this.#producers.delete(producerId);
     }
+  }
+
+  /** The first offsets of all open transactions, in order. */
+  transactionStarts(): number[] {
+    return [...this.#producers.values()]
+      .flatMap(({ transactionStart }) => (transactionStart === undefined ? [] : [transactionStart]))
+      .sort((a, b) => a - b);
   }
 
   list(): ActiveProducer[] {
@@ -106,83 +166,63 @@ export class ProducerStates {
       producerId,
       producerEpoch: state.epoch,
       lastSequence: state.batches.at(-1)?.lastSequence ?? -1,
-      lastTimestampMs: state.batches.at(-1)?.timestampMs ?? -1,
-      coordinatorEpoch: -1,
-      currentTransactionStartOffset: -1,
+      lastTimestampMs: state.batches.at(-1)?.timestampMs ?? state.markerAtMs,
+      coordinatorEpoch: state.markerAtMs < 0 ? -1 : 0,
+      currentTransactionStartOffset: state.transactionStart ?? -1,
     }));
   }
 
   /** The whole state in chunks that fit a row each; at least one. */
   snapshot(): Uint8Array[] {
-    const chunks: Uint8Array[] = [];
-    const producersPerChunk = Math.floor(
-      SNAPSHOT_CHUNK_BYTES / (PRODUCER_BYTES + PRODUCER_BATCHES_KEPT * PRODUCED_BATCH_BYTES),
-    );
-    const producers = [...this.#producers];
-    for (let first = 0; first === 0 || first < producers.length; first += producersPerChunk) {
-      chunks.push(encodeProducers(producers.slice(first, first + producersPerChunk)));
-    }
-    return chunks;
+    return encodeProducers([...this.#producers]);
   }
 
   restore(chunks: readonly Uint8Array[]): void {
     for (const chunk of chunks) {
-      for (const [producerId, state] of decodeProducers(chunk)) this.#producers.set(producerId, state);
+      for (const [producerId, state] of decodeProducers(chunk)) {
+        this.#producers.set(producerId, state);
+        if (state.transactionStart !== undefined) this.#openTransactions++;
+      }
     }
+  }
+
+  /** The producer's state at this epoch, as the last one that has written. */
+  #touch(
+    { producerId, producerEpoch }: Pick<ProducerMarker, "producerId" | "producerEpoch">,
+    nowMs: number,
+  ): ProducerState {
+    const known = this.#producers.get(producerId);
+    const state: ProducerState =
+      known?.epoch === producerEpoch
+        ? known
+        : {
+            epoch: producerEpoch,
+            batches: [],
+            lastWriteMs: nowMs,
+            transactionStart: known?.transactionStart,
+            markerAtMs: known?.markerAtMs ?? -1,
+          };
+    state.lastWriteMs = nowMs;
+    this.#producers.delete(producerId);
+    this.#producers.set(producerId, state);
+    return state;
+  }
+
+  #roomProblem(batch: ProducedHeader): Failure | undefined {
+    const begins = batch.isTransactional && !this.hasOpenTransaction(batch);
+    if (!begins || this.#openTransactions < OPEN_TRANSACTIONS_PER_PARTITION_MAX) return undefined;
+    return failure(
+      "THROTTLING_QUOTA_EXCEEDED",
+      `${this.#openTransactions} transactions are open in this partition; retry when some have ended`,
+    );
   }
 
   #forgetOldest(): void {
-    for (const producerId of this.#producers.keys()) {
+    if (this.#producers.size <= PRODUCERS_PER_PARTITION_MAX) return;
+    for (const [producerId, { transactionStart }] of this.#producers) {
+      if (transactionStart !== undefined) continue;
       this.#producers.delete(producerId);
       return;
     }
-  }
-}
-
-function encodeProducers(producers: readonly (readonly [number, ProducerState])[]): Uint8Array {
-  const size = producers.reduce(
-    (bytes, [, state]) => bytes + PRODUCER_BYTES + state.batches.length * PRODUCED_BATCH_BYTES,
-    0,
-  );
-  const view = new DataView(new ArrayBuffer(size));
-  let position = 0;
-  for (const [producerId, state] of producers) {
-    view.setFloat64(position, producerId);
-    view.setFloat64(position + 8, state.lastWriteMs);
-    view.setInt16(position + 16, state.epoch);
-    view.setUint8(position + 18, state.batches.length);
-    position += PRODUCER_BYTES;
-    for (const batch of state.batches) {
-      view.setInt32(position, batch.firstSequence);
-      view.setInt32(position + 4, batch.lastSequence);
-      view.setFloat64(position + 8, batch.baseOffset);
-      view.setFloat64(position + 16, batch.timestampMs);
-      position += PRODUCED_BATCH_BYTES;
-    }
-  }
-  return new Uint8Array(view.buffer);
-}
-
-function* decodeProducers(chunk: Uint8Array): Generator<[number, ProducerState]> {
-  const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
-  let position = 0;
-  while (position < view.byteLength) {
-    const producerId = view.getFloat64(position);
-    const state: ProducerState = {
-      lastWriteMs: view.getFloat64(position + 8),
-      epoch: view.getInt16(position + 16),
-      batches: [],
-    };
-    const count = view.getUint8(position + 18);
-    position += PRODUCER_BYTES;
-    for (let i = 0; i < count; i++, position += PRODUCED_BATCH_BYTES) {
-      state.batches.push({
-        firstSequence: view.getInt32(position),
-        lastSequence: view.getInt32(position + 4),
-        baseOffset: view.getFloat64(position + 8),
-        timestampMs: view.getFloat64(position + 16),
-      });
-    }
-    yield [producerId, state];
   }
 }

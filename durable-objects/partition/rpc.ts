@@ -201,6 +201,8 @@ export interface LeaderRpc {
   /** INVALID_REQUEST: too many positions. */
   lag(request: LagRequest): Promise<LagAnswer | Failure>;
   activeProducers(request: PartitionRequest): Promise<ActiveProducer[] | Failure>;
+  /** null: it is written, now or before. INVALID_PRODUCER_EPOCH: a newer epoch of the producer has written. */
+  writeTransactionMarker(request: WriteTransactionMarkerRequest): Promise<Failure | null>;
 }
 
 /** The RPC methods of the Durable Object class `PartitionLog`. Its `fetch` takes WebSockets: see subscribe/. */

@@ -25,6 +25,12 @@ const LOG_START = "log_start_offset";
 const GROUP_SIZES_PAGE = 256;
 const HEADERS_PAGE = 64;
 
+/** Where in R2 a read goes on, and the offset that it will not go beyond. */
+export interface RemoteSpan {
+  readonly range: RemoteRange;
+  readonly nextOffset: number;
+}
+
 /** Where the first batch with a timestamp is. */
 export type TimestampSearch =
   | { readonly kind: "none" }
@@ -178,24 +184,50 @@ export class SegmentedLog {
 
   // ── reading ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Whole batches from the one that contains `offset`, at most `maxBytes` but at least one; empty at the log end. */
-  read(offset: number, maxBytes: number): Uint8Array | RemoteRange | "out_of_range" {
+  /**
+   * Whole batches from the one that contains `offset`, at most `maxBytes` but at least one; empty at the log end, and from
+   * `beforeOffset` on, at which a batch begins.
+   */
+  read(
+    offset: number,
+    maxBytes: number,
+    beforeOffset: number = this.logEndOffset,
+  ): Uint8Array | RemoteSpan | "out_of_range" {
     if (offset < this.#logStartOffset || offset > this.logEndOffset) return "out_of_range";
-    if (offset === this.logEndOffset) return new Uint8Array();
+    if (offset >= beforeOffset) return new Uint8Array();
     const bytesMax = Math.min(maxBytes, READ_BYTES_MAX);
     const cached = this.#tail.from(offset);
-    if (cached !== undefined) return gatherBatches(cached, offset, bytesMax);
+    if (cached !== undefined) return this.#before(beforeOffset, gatherBatches(cached, offset, bytesMax));
     const active = this.#requireActive();
     const segment = offset >= active.baseOffset ? active : this.#store.segmentOf(offset);
     if (segment === undefined) throw new Error(`no segment contains offset ${offset}`);
     if (segment.state === SegmentState.remote) {
-      const index = new SegmentIndex(this.#store.segmentIndex(segment), segment);
-      return { ...this.#objectOf(segment), ...index.spanOfOffset(offset, bytesMax), offset };
+      return this.#remoteSpan(segment, offset, bytesMax, beforeOffset);
     }
     const groups = this.#localBatches(segment, offset, bytesMax);
     const batches = gatherBatches(groups, offset, bytesMax);
     for (const group of groups) releaseBytes(group);
+    return this.#before(beforeOffset, batches);
+  }
+
+  #before(beforeOffset: number, batches: Uint8Array): Uint8Array {
+    if (beforeOffset >= this.logEndOffset) return batches;
+    for (const { header, position } of batchHeaders(batches)) {
+      if (header.baseOffset < beforeOffset) continue;
+      const kept = batches.slice(0, position);
+      releaseBytes(batches);
+      return kept;
+    }
     return batches;
+  }
+
+  #remoteSpan(segment: SegmentRow, offset: number, bytesMax: number, beforeOffset: number): RemoteSpan {
+    const index = new SegmentIndex(this.#store.segmentIndex(segment), segment);
+    const { nextOffset, ...span } = index.spanOfOffset(offset, bytesMax);
+    const range = { ...this.#objectOf(segment), ...span, offset };
+    return nextOffset <= beforeOffset
+      ? { range, nextOffset }
+      : { range: { ...range, beforeOffset }, nextOffset: beforeOffset };
   }
 
   /** The time of the batch that holds the first record at or after `offset`, or where in R2 it is; null at the log end. */
@@ -206,8 +238,7 @@ export class SegmentedLog {
     const segment = first >= active.baseOffset ? active : this.#store.segmentOf(first);
     if (segment === undefined) throw new Error(`no segment contains offset ${first}`);
     if (segment.state === SegmentState.remote) {
-      const index = new SegmentIndex(this.#store.segmentIndex(segment), segment);
-      return { ...this.#objectOf(segment), ...index.spanOfOffset(first, 0), offset: first };
+      return this.#remoteSpan(segment, first, 0, this.logEndOffset).range;
     }
     for (const { header } of headersIn(this.#store.headersOf(segment, first))) {
       if (header.lastOffset >= first) return batchTime(header);
@@ -217,37 +248,56 @@ export class SegmentedLog {
 
   /**
    * The first batch that reaches beyond the log start, and beyond `fromOffset`, and whose maxTimestamp is at least this.
-   * Of a range it may be missing: then look again from the range's `nextOffset` on.
+   * Of a range it may be missing: then look again from the range's `nextOffset` on. Nothing from `beforeOffset` on is
+   * found, at which a batch begins.
    */
-  findTimestamp(timestampMs: number, fromOffset: number = 0): TimestampSearch {
+  findTimestamp(
+    timestampMs: number,
+    fromOffset: number = 0,
+    beforeOffset: number = this.logEndOffset,
+  ): TimestampSearch {
     const start = Math.max(fromOffset, this.#logStartOffset);
-    for (let from = start; ; ) {
+    for (let from = start; from < beforeOffset; ) {
       const segment = this.#store.segmentOfTimestamp(timestampMs, from) ?? this.#active;
       if (segment === undefined) return { kind: "none" };
       const found =
         segment.state === SegmentState.remote
-          ? this.#findTimestampRemote(segment, timestampMs, start)
-          : this.#findTimestampLocal(segment, timestampMs, start);
+          ? this.#findTimestampRemote(segment, timestampMs, start, beforeOffset)
+          : this.#findTimestampLocal(segment, timestampMs, start, beforeOffset);
       if (found.kind !== "none" || segment === this.#active) return found;
       from = segment.nextOffset;
     }
+    return { kind: "none" };
   }
 
-  #findTimestampRemote(segment: SegmentRow, timestampMs: number, start: number): TimestampSearch {
+  #findTimestampRemote(
+    segment: SegmentRow,
+    timestampMs: number,
+    start: number,
+    beforeOffset: number,
+  ): TimestampSearch {
     const index = new SegmentIndex(this.#store.segmentIndex(segment), segment);
     const span = index.spanOfTimestamp(timestampMs, start);
     if (span === undefined) return { kind: "none" };
     const { nextOffset, ...place } = span;
-    return { kind: "remote", range: { ...this.#objectOf(segment), ...place, offset: start }, nextOffset };
+    const range = { ...this.#objectOf(segment), ...place, offset: start };
+    const isCutShort = nextOffset > beforeOffset;
+    return { kind: "remote", range: isCutShort ? { ...range, beforeOffset } : range, nextOffset };
   }
 
-  #findTimestampLocal(segment: SegmentRow, timestampMs: number, start: number): TimestampSearch {
+  #findTimestampLocal(
+    segment: SegmentRow,
+    timestampMs: number,
+    start: number,
+    beforeOffset: number,
+  ): TimestampSearch {
     for (let from = start; ; ) {
       const group = this.#store.groupOfTimestamp(segment, timestampMs, from);
       if (group === undefined) return { kind: "none" };
       for (const { header } of headersIn(group.headers)) {
         from = header.nextOffset;
-        if (header.maxTimestamp < timestampMs || header.nextOffset <= start) continue;
+        if (header.baseOffset >= beforeOffset) return { kind: "none" };
+        if (header.isControl || header.maxTimestamp < timestampMs || header.nextOffset <= start) continue;
         const [batches = new Uint8Array()] = this.#store.groupBatches(
           segment,
           group.baseOffset,

@@ -9,6 +9,7 @@ import type {
   PartitionDescription,
   ReadFailure,
   ReadRequest,
+  TransactionOfBatch,
 } from "../../durable-objects/partition/rpc.ts";
 import type { Env } from "../env.ts";
 import { readBatchHeader } from "../log/batch-header.ts";
@@ -40,6 +41,8 @@ export type TopicReference = string | Pick<Topic, "id">;
 export interface AppendOptions {
   /** The leader epoch that the caller believes in; absent: not checked. */
   readonly leaderEpoch?: number;
+  /** Of a transactional batch. */
+  readonly transaction?: TransactionOfBatch | undefined;
   /** Create the topic if there is none and the deployment says so (EDGELOG_AUTO_CREATE_TOPICS). */
   readonly autoCreate?: boolean;
 }
@@ -163,7 +166,7 @@ export class Cluster {
     reference: TopicReference,
     partition: number,
     batch: Uint8Array,
-    { leaderEpoch, autoCreate = false }: AppendOptions = {},
+    { leaderEpoch, transaction, autoCreate = false }: AppendOptions = {},
   ): Promise<AppendResult | Failure> {
     // A view would ship its whole backing buffer.
     const bytes = batch.byteLength === batch.buffer.byteLength ? batch : batch.slice();
@@ -173,7 +176,12 @@ export class Cluster {
       const batch = inTopicCodec(topic, bytes);
       if (isFailure(batch)) return batch;
       const appended = await this.#call("append", topic, partition, (leader) =>
-        leader.append({ topicVersion: topic.version, batch, ...believed(leaderEpoch) }),
+        leader.append({
+          topicVersion: topic.version,
+          batch,
+          ...(transaction !== undefined && { transaction }),
+          ...believed(leaderEpoch),
+        }),
       );
       if (!isFailure(appended)) countProduced(readBatchHeader(batch).recordsCount, batch.length);
       return appended;

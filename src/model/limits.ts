@@ -34,6 +34,8 @@ export const PRODUCER_BATCHES_KEPT = 5;
 export const PRODUCER_EXPIRATION_MS = 24 * 3_600 * SECOND_MS;
 /** Producers remembered per partition; the least recent go first. */
 export const PRODUCERS_PER_PARTITION_MAX = 20_000;
+/** Transactions that are open in one partition; producers that would begin another are told to retry. */
+export const OPEN_TRANSACTIONS_PER_PARTITION_MAX = 10_000;
 /** The producers' state is snapshot after so many commits or batches: it bounds what waking replays. */
 export const PRODUCER_SNAPSHOT_INTERVAL_FLUSHES = 256;
 export const PRODUCER_SNAPSHOT_INTERVAL_BATCHES = 4_096;

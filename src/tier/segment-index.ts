@@ -14,6 +14,8 @@ export interface IndexedSpan {
   /** Bytes from the object's start. */
   readonly position: number;
   readonly length: number;
+  /** The offset after it. */
+  readonly nextOffset: number;
 }
 
 /** Takes a segment's batches in order; a span closes when it has `intervalBytes`, or what keeps the index within a row. */
@@ -76,13 +78,9 @@ export class SegmentIndex {
    * The first span that reaches beyond an offset and has a batch whose maxTimestamp is at least this, or undefined. Where
    * the offset lies in the span itself, that batch may come before it: then look again from the span's `nextOffset` on.
    */
-  spanOfTimestamp(
-    timestampMs: number,
-    fromOffset: number,
-  ): (IndexedSpan & { readonly nextOffset: number }) | undefined {
+  spanOfTimestamp(timestampMs: number, fromOffset: number): IndexedSpan | undefined {
     for (let entry = this.#entryOf(fromOffset); entry < this.#length; entry++) {
-      if (this.#maxTimestamp(entry) < timestampMs) continue;
-      return { ...this.#span(entry, 0), nextOffset: this.#offset(entry + 1) };
+      if (this.#maxTimestamp(entry) >= timestampMs) return this.#span(entry, 0);
     }
     return undefined;
   }
@@ -97,7 +95,7 @@ export class SegmentIndex {
     const position = this.#position(entry);
     const spanEnd = this.#position(entry + 1);
     const end = this.#firstEntry((i) => i > entry && this.#position(i) >= spanEnd + minBytes);
-    return { position, length: this.#position(end) - position };
+    return { position, length: this.#position(end) - position, nextOffset: this.#offset(end) };
   }
 
   /** The first entry for which a monotonic predicate holds; the number of entries if none. */

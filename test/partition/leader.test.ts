@@ -1,44 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { PartitionLeader } from "../../durable-objects/partition/leader.ts";
+import type { PartitionLeader } from "../../durable-objects/partition/leader.ts";
 import { SegmentState } from "../../durable-objects/partition/log-store.ts";
-import { TailCache } from "../../durable-objects/partition/tail-cache.ts";
 import { encodeBatch } from "../../src/log/batch.ts";
-import { type Failure, isFailure } from "../../src/model/errors.ts";
+import { isFailure } from "../../src/model/errors.ts";
 import { LOCAL_BYTES_MAX } from "../../src/model/limits.ts";
 import type { Topic } from "../../src/model/topic.ts";
+import { settle, TOPIC, wake } from "./leader-world.ts";
 import { SqliteStorage } from "./sqlite-storage.ts";
-
-const TOPIC: Topic = {
-  id: "AAAAAAAAAAAAAAAAAAAAAA",
-  name: "topic",
-  version: 1,
-  partitions: 1,
-  configs: {},
-  createdAtMs: 0,
-  placements: {},
-};
-
-/** The leader as it wakes on a storage. */
-function wake(
-  storage: SqliteStorage,
-  openPartition: () => Promise<Topic | Failure> = async () => TOPIC,
-  topicById: () => Promise<Topic | Failure> = async () => TOPIC,
-): PartitionLeader {
-  return new PartitionLeader(
-    { topicId: TOPIC.id, partition: 0, placement: 0 },
-    {
-      storage,
-      clock: { now: () => 1_000 },
-      tailCache: new TailCache(1_000_000),
-      openPartition,
-      topicById,
-      nextTurn: settle,
-      logEndMoved: () => undefined,
-      logStartMoved: () => undefined,
-      housekeepingDue: () => undefined,
-    },
-  );
-}
 
 function produce(leader: PartitionLeader, baseSequence: number) {
   const value = new TextEncoder().encode(`record ${baseSequence}`);
@@ -48,11 +16,6 @@ function produce(leader: PartitionLeader, baseSequence: number) {
     baseSequence,
   });
   return leader.append({ topicVersion: 1, batch });
-}
-
-/** Lets everything go on that can without a confirmation. */
-async function settle(): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve));
 }
 
 describe("a leader", () => {
@@ -85,11 +48,12 @@ describe("a leader", () => {
 
   test("that could not reach the Controller when it was first written asks again", async () => {
     let calls = 0;
-    const leader = wake(new SqliteStorage(), async () => {
+    const openPartition = async () => {
       calls += 1;
       if (calls === 1) throw new Error("the Controller was replaced");
       return TOPIC;
-    });
+    };
+    const leader = wake(new SqliteStorage(), { openPartition });
     await expect(produce(leader, 0)).rejects.toThrow("replaced");
     expect(isFailure(await produce(leader, 0))).toBe(false);
     expect(calls).toBe(2);
@@ -98,11 +62,10 @@ describe("a leader", () => {
   test("that is told of a change while it is being opened knows it once it is open", async () => {
     const opened = Promise.withResolvers<Topic>();
     const changed = { ...TOPIC, version: 2, configs: { "retention.ms": "5000" } };
-    const leader = wake(
-      new SqliteStorage(),
-      () => opened.promise,
-      async () => changed,
-    );
+    const leader = wake(new SqliteStorage(), {
+      openPartition: () => opened.promise,
+      topicById: async () => changed,
+    });
     const appended = produce(leader, 0);
     const told = leader.refreshTopic(2);
     opened.resolve(TOPIC);
@@ -117,10 +80,7 @@ describe("a leader", () => {
   ])("whose SQLite is full says why its segments do not leave it: %j", async (configs, reason) => {
     const storage = new SqliteStorage();
     const topic = { ...TOPIC, configs };
-    await produce(
-      wake(storage, async () => topic),
-      0,
-    );
+    await produce(wake(storage, { openPartition: async () => topic }), 0);
     const sealed = `INSERT INTO segments VALUES (?, 0, 1, ?, 1, ${SegmentState.sealed}, 1, NULL)`;
     storage.exec(sealed, -1, LOCAL_BYTES_MAX);
     expect(await produce(wake(storage), 1)).toEqual({

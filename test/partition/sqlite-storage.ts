@@ -1,11 +1,15 @@
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import type { LogStorage, SqlRow, SqlValue } from "../../durable-objects/partition/storage.ts";
 
-/** The storage of a partition outside workerd: SQLite in memory, with commits that are confirmed when the test says so. */
+/**
+ * The storage of a partition outside workerd: SQLite in memory, with commits that are confirmed when the test says so, or
+ * at once.
+ */
 export class SqliteStorage implements LogStorage {
   readonly #database = new DatabaseSync(":memory:");
   #confirmations: (() => void)[] = [];
   alarmAtMs: number | null = null;
+  confirmsAtOnce = false;
 
   exec(query: string, ...bindings: SqlValue[]): SqlRow[] {
     return this.#database
@@ -24,6 +28,7 @@ export class SqliteStorage implements LogStorage {
   }
 
   sync(): Promise<void> {
+    if (this.confirmsAtOnce) return Promise.resolve();
     return new Promise((resolve) => this.#confirmations.push(resolve));
   }
 

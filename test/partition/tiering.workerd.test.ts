@@ -8,7 +8,7 @@ import { MAX_TIMESTAMP } from "../../durable-objects/partition/rpc.ts";
 import { TailCache } from "../../durable-objects/partition/tail-cache.ts";
 import { batchHeaders, sliceFrom } from "../../src/log/batch-header.ts";
 import { concatBytes } from "../../src/model/bytes.ts";
-import { isFailure, unwrap } from "../../src/model/errors.ts";
+import { failure, isFailure, unwrap } from "../../src/model/errors.ts";
 import { letOthersIn } from "../../src/model/event-loop.ts";
 import type { Topic } from "../../src/model/topic.ts";
 import { appended, controller, createTopic, leaderOf, offsetsIn, valuesIn } from "./support.ts";
@@ -256,6 +256,7 @@ test("an upload that fails may still come true, and is waited for likewise", asy
         tailCache: new TailCache(0),
         openPartition: async () => topic,
         topicById: async () => topic,
+        joinTransaction: async () => failure("COORDINATOR_NOT_AVAILABLE"),
         nextTurn: letOthersIn,
         logEndMoved() {},
         logStartMoved() {},
