@@ -1,14 +1,14 @@
 import type { Controller } from "../durable-objects/controller/controller.ts";
 import type { GroupCoordinator } from "../durable-objects/group/group-coordinator.ts";
 import type { PartitionLog } from "../durable-objects/partition/partition-log.ts";
-import type { TransactionRpc } from "../durable-objects/transaction/rpc.ts";
+import type { TransactionCoordinator } from "../durable-objects/transaction/transaction-coordinator.ts";
 
 /** The bindings and variables of the Worker, as wrangler.toml declares them. */
 export interface Env {
   readonly CONTROLLER: DurableObjectNamespace<Controller>;
   readonly PARTITION: DurableObjectNamespace<PartitionLog>;
   readonly GROUP: DurableObjectNamespace<GroupCoordinator>;
-  readonly TRANSACTION: DurableObjectNamespace<TransactionRpc & Rpc.DurableObjectBranded>;
+  readonly TRANSACTION: DurableObjectNamespace<TransactionCoordinator>;
   /** The tiered segments. */
   readonly SEGMENTS: R2Bucket;
   /** `"true"`: producing to an unknown topic creates it. */

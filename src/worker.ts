@@ -7,6 +7,7 @@ import { connectKafka } from "./kafka/tcp.ts";
 export { Controller } from "../durable-objects/controller/controller.ts";
 export { GroupCoordinator } from "../durable-objects/group/group-coordinator.ts";
 export { PartitionLog } from "../durable-objects/partition/partition-log.ts";
+export { TransactionCoordinator } from "../durable-objects/transaction/transaction-coordinator.ts";
 export { Edgelog } from "./rpc/edgelog.ts";
 
 const app = createApp();

@@ -14,6 +14,7 @@ import type {
 import type { Env } from "../env.ts";
 import { readBatchHeader } from "../log/batch-header.ts";
 import { type Failure, isFailure } from "../model/errors.ts";
+import { ProducerIds } from "../model/producer-ids.ts";
 import { noSuchPartition, placementOf, type Topic } from "../model/topic.ts";
 import { readRange } from "../tier/read-range.ts";
 import { ControllerClient } from "./controller-client.ts";
@@ -25,12 +26,12 @@ import { askTwice, missing } from "./missing-segment.ts";
 import { type PartitionLag, partitionLag } from "./partition-lag.ts";
 import { PartitionSessions } from "./partition-sessions.ts";
 import { type PartitionStub, PartitionStubs } from "./partition-stubs.ts";
-import { ProducerIds } from "./producer-ids.ts";
 import { RecordTimes } from "./record-times.ts";
 import { RemoteReads } from "./remote-reads.ts";
 import { type CallKind, callObject } from "./stub-errors.ts";
 import { TopicCache } from "./topic-cache.ts";
 import { inTopicCodec } from "./topic-codec.ts";
+import { TransactionClient } from "./transaction-client.ts";
 import { type WaitOptions, waitForBatches } from "./waiting-read.ts";
 
 export type { ListedOffset } from "./list-offset.ts";
@@ -152,6 +153,11 @@ export class Cluster {
   /** The coordinator of a group. */
   group(groupId: string): GroupClient {
     return new GroupClient(this.#env.GROUP, groupId);
+  }
+
+  /** The coordinator of a transactional id. */
+  transaction(transactionalId: string): TransactionClient {
+    return new TransactionClient(this.#env.TRANSACTION, transactionalId);
   }
 
   /** For those who call {@link partition} themselves: an exception breaks a stub for good. */

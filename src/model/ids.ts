@@ -2,7 +2,7 @@
  * Names and ids that several parts of the system must spell the same way.
  */
 
-import { GROUP_ID_BYTES_MAX } from "./limits.ts";
+import { GROUP_ID_BYTES_MAX, TRANSACTIONAL_ID_BYTES_MAX } from "./limits.ts";
 
 /** A topic id: Kafka's Uuid, 16 random bytes as 22 characters of base64url. Never reused. */
 export type TopicId = string;
@@ -55,6 +55,13 @@ export function groupIdProblem(groupId: string): string | undefined {
   if (groupId === "") return "the group id is empty";
   if (new TextEncoder().encode(groupId).length <= GROUP_ID_BYTES_MAX) return undefined;
   return `the group id has more than ${GROUP_ID_BYTES_MAX} bytes of UTF-8`;
+}
+
+/** Why a transactional id is not legal, or undefined if it is. It is the name of a Durable Object. */
+export function transactionalIdProblem(transactionalId: string): string | undefined {
+  if (transactionalId === "") return "the transactional id is empty";
+  if (new TextEncoder().encode(transactionalId).length <= TRANSACTIONAL_ID_BYTES_MAX) return undefined;
+  return `the transactional id has more than ${TRANSACTIONAL_ID_BYTES_MAX} bytes of UTF-8`;
 }
 
 function base64url(bytes: Uint8Array): string {

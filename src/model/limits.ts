@@ -199,6 +199,24 @@ export const GROUP_POLL_PARTITIONS_AT_ONCE = 16;
 export const GROUP_REBALANCE_TIMEOUT_MS_DEFAULT = 300 * SECOND_MS;
 export const TOPICS_PER_LOOK_UP_MAX = 1_000;
 
+// ── transactions ─────────────────────────────────────────────────────────────────────────────────────────────────────
+/** A transactional id is the name of its coordinator's Durable Object. */
+export const TRANSACTIONAL_ID_BYTES_MAX = 1_000;
+/** Kafka's `transaction.max.timeout.ms`. */
+export const TRANSACTION_TIMEOUT_MS_MAX = 900 * SECOND_MS;
+/** A transactional id that was not used for so long is forgotten (Kafka's `transactional.id.expiration.ms`). */
+export const TRANSACTIONAL_ID_EXPIRATION_MS = 7 * 24 * 3_600 * SECOND_MS;
+/** What one transaction writes to: they are kept in one row. */
+export const TRANSACTION_PARTITIONS_MAX = 20_000;
+export const TRANSACTION_GROUPS_MAX = 500;
+/** Partitions and groups that are told at a time how a transaction has ended. */
+export const TRANSACTION_MARKERS_AT_ONCE = 32;
+/** How long whoever ends a transaction waits until all of them have been told; then they are told after the answer. */
+export const TRANSACTION_COMPLETION_WAIT_MS = 5 * SECOND_MS;
+/** When those who could not be told are told again: soon a few times, then by an alarm, which also follows a lost object. */
+export const TRANSACTION_MARKER_RETRY_MS = [20, 100, 500, 2_000] as const;
+export const TRANSACTION_RESUME_MS = 5 * SECOND_MS;
+
 // ── lag ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 /** Readers' positions that one question to a leader holds. */
 export const LAG_POSITIONS_PER_CALL_MAX = 1_000;

@@ -14,7 +14,10 @@ export interface BatchContent {
   readonly records: number;
   readonly timestampMs: number;
   readonly producerId: number;
+  /** Default 0. */
+  readonly producerEpoch?: number;
   readonly baseSequence: number;
+  readonly transactional?: boolean;
 }
 
 /** The same bytes whenever it is called with the same content. */
@@ -28,8 +31,9 @@ export function encodeContent(content: BatchContent): Uint8Array {
   return encodeBatch(records, {
     compression: content.id % 5 === 0 ? "gzip" : "none",
     producerId: content.producerId,
-    producerEpoch: content.producerId < 0 ? -1 : 0,
+    producerEpoch: content.producerId < 0 ? -1 : (content.producerEpoch ?? 0),
     baseSequence: content.baseSequence,
+    transactional: content.transactional ?? false,
   });
 }
 

@@ -239,9 +239,18 @@ describe("ApiVersions", () => {
         maxVersion: versions.last,
       });
     }
-    const [addPartitionsToTxn, endTxn] = [24, 26];
-    expect(apiKeys.map(({ apiKey }) => apiKey)).not.toContain(addPartitionsToTxn);
-    expect(apiKeys.map(({ apiKey }) => apiKey)).not.toContain(endTxn);
+    const [describeAcls, shareFetch] = [29, 78];
+    expect(apiKeys.map(({ apiKey }) => apiKey)).not.toContain(describeAcls);
+    expect(apiKeys.map(({ apiKey }) => apiKey)).not.toContain(shareFetch);
+  });
+
+  it("tells that every transaction has an epoch of its own", async () => {
+    const client = await newClient();
+    const { finalizedFeatures, supportedFeatures } = await client.ask(apiVersionsApi, 4, API_VERSIONS);
+    expect(supportedFeatures).toEqual([{ name: "transaction.version", minVersion: 0, maxVersion: 2 }]);
+    expect(finalizedFeatures).toEqual([
+      { name: "transaction.version", maxVersionLevel: 2, minVersionLevel: 2 },
+    ]);
   });
 
   it("describes the configs of groups, and says where they are changed", async () => {

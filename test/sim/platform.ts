@@ -8,7 +8,7 @@ import type { Instance } from "./instance.ts";
 import { ObjectHost } from "./object-host.ts";
 import { Scheduler } from "./scheduler.ts";
 
-export type ObjectClass = "CONTROLLER" | "PARTITION" | "GROUP";
+export type ObjectClass = "CONTROLLER" | "PARTITION" | "GROUP" | "TRANSACTION";
 
 /** Makes an object of a class with the context and the environment that the platform gives it. */
 export type Classes = Readonly<Record<ObjectClass, (context: unknown, environment: unknown) => object>>;
@@ -131,6 +131,7 @@ export class Platform {
       CONTROLLER: namespace("CONTROLLER"),
       PARTITION: namespace("PARTITION"),
       GROUP: namespace("GROUP"),
+      TRANSACTION: namespace("TRANSACTION"),
       SEGMENTS: this.bucket.bindingOf(instance),
     };
   }

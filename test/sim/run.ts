@@ -3,6 +3,7 @@
 import { Controller } from "../../durable-objects/controller/controller.ts";
 import { GroupCoordinator } from "../../durable-objects/group/group-coordinator.ts";
 import { PartitionLog } from "../../durable-objects/partition/partition-log.ts";
+import { TransactionCoordinator } from "../../durable-objects/transaction/transaction-coordinator.ts";
 import { Random } from "../crash/random.ts";
 import { makeRoom, topicLives } from "./admin.ts";
 import { differences, unrest } from "./at-rest.ts";
@@ -35,6 +36,7 @@ const REST_LOOK_EVENTS = 25;
 const CLASSES: Classes = {
   CONTROLLER: (context, environment) => new Controller(context as never, environment as never),
   PARTITION: (context, environment) => new PartitionLog(context as never, environment as never),
+  TRANSACTION: (context, environment) => new TransactionCoordinator(context as never, environment as never),
   GROUP: (context, environment) => new GroupCoordinator(context as never, environment as never),
 };
 

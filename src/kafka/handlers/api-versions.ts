@@ -5,12 +5,26 @@ import { apiVersionsApi } from "../messages/api-versions.ts";
 import { produceApi } from "../messages/produce.ts";
 import type { Api } from "../schema.ts";
 
+/** The second part of KIP-890: batches join their transaction by themselves, and every transaction has its own epoch. */
+const TRANSACTION_VERSION = 2;
+const FEATURES = {
+  supportedFeatures: [{ name: "transaction.version", minVersion: 0, maxVersion: TRANSACTION_VERSION }],
+  finalizedFeaturesEpoch: 0,
+  finalizedFeatures: [
+    {
+      name: "transaction.version",
+      maxVersionLevel: TRANSACTION_VERSION,
+      minVersionLevel: TRANSACTION_VERSION,
+    },
+  ],
+};
+
 /** Tells of the APIs that `offered` has. */
 export function apiVersionsHandler(offered: () => readonly Api[]): Handler {
   return handler(apiVersionsApi, async ({ clusterId }, { session }) => {
     const isElsewhere = clusterId !== null && clusterId !== (await session.clusterId());
     const errorCode = isElsewhere ? errorRow("REBOOTSTRAP_REQUIRED").code : 0;
-    return { errorCode, apiKeys: rangesOf(offered()) };
+    return { errorCode, apiKeys: rangesOf(offered()), ...FEATURES };
   });
 }
 

@@ -1,5 +1,5 @@
 import { type Failure, failure, isFailure } from "../../model/errors.ts";
-import { groupIdProblem } from "../../model/ids.ts";
+import { groupIdProblem, transactionalIdProblem } from "../../model/ids.ts";
 import type { Broker, Brokers } from "../brokers.ts";
 import { errorFields } from "../error-codes.ts";
 import { handler } from "../handler.ts";
@@ -26,7 +26,8 @@ function coordinator(key: string, keyType: number, brokers: Brokers): Broker | F
   if (keyType !== GROUP && keyType !== TRANSACTION) {
     return failure("INVALID_REQUEST", `there are no coordinators of key type ${keyType} here`);
   }
-  const problem = keyType === GROUP ? groupIdProblem(key) : undefined;
-  if (problem !== undefined) return failure("INVALID_GROUP_ID", problem);
+  const problem = keyType === GROUP ? groupIdProblem(key) : transactionalIdProblem(key);
+  if (problem !== undefined)
+    return failure(keyType === GROUP ? "INVALID_GROUP_ID" : "INVALID_REQUEST", problem);
   return brokers.coordinatorOf(key) ?? failure("COORDINATOR_NOT_AVAILABLE", "there are no brokers");
 }

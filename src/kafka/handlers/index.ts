@@ -1,5 +1,7 @@
 import type { Handler } from "../handler.ts";
 import type { Api } from "../schema.ts";
+import { addOffsetsToTxn } from "./add-offsets-to-txn.ts";
+import { addPartitionsToTxn } from "./add-partitions-to-txn.ts";
 import { alterConfigs } from "./alter-configs.ts";
 import { apiVersionsHandler } from "./api-versions.ts";
 import { consumerGroupDescribe } from "./consumer-group-describe.ts";
@@ -15,6 +17,8 @@ import { describeGroups } from "./describe-groups.ts";
 import { describeLogDirs } from "./describe-log-dirs.ts";
 import { describeProducers } from "./describe-producers.ts";
 import { describeTopicPartitions } from "./describe-topic-partitions.ts";
+import { describeTransactions } from "./describe-transactions.ts";
+import { endTxn } from "./end-txn.ts";
 import { fetch } from "./fetch.ts";
 import { findCoordinator } from "./find-coordinator.ts";
 import { heartbeat } from "./heartbeat.ts";
@@ -71,6 +75,10 @@ const HANDLERS: ReadonlyMap<number, Handler> = new Map(
     deleteGroups,
     consumerGroupHeartbeat,
     consumerGroupDescribe,
+    addPartitionsToTxn,
+    addOffsetsToTxn,
+    endTxn,
+    describeTransactions,
     saslHandshake,
     saslAuthenticate,
   ]

@@ -1,4 +1,6 @@
 import type { Api } from "../schema.ts";
+import { addOffsetsToTxnApi } from "./add-offsets-to-txn.ts";
+import { addPartitionsToTxnApi } from "./add-partitions-to-txn.ts";
 import { alterConfigsApi } from "./alter-configs.ts";
 import { apiVersionsApi } from "./api-versions.ts";
 import { consumerGroupDescribeApi } from "./consumer-group-describe.ts";
@@ -14,6 +16,8 @@ import { describeGroupsApi } from "./describe-groups.ts";
 import { describeLogDirsApi } from "./describe-log-dirs.ts";
 import { describeProducersApi } from "./describe-producers.ts";
 import { describeTopicPartitionsApi } from "./describe-topic-partitions.ts";
+import { describeTransactionsApi } from "./describe-transactions.ts";
+import { endTxnApi } from "./end-txn.ts";
 import { fetchApi } from "./fetch.ts";
 import { findCoordinatorApi } from "./find-coordinator.ts";
 import { heartbeatApi } from "./heartbeat.ts";
@@ -37,6 +41,8 @@ import { syncGroupApi } from "./sync-group.ts";
 /** Every API whose messages can be read and written, by its key. What a broker offers of them is the handlers' to say. */
 export const APIS: ReadonlyMap<number, Api> = new Map(
   [
+    addOffsetsToTxnApi,
+    addPartitionsToTxnApi,
     alterConfigsApi,
     apiVersionsApi,
     consumerGroupDescribeApi,
@@ -52,6 +58,8 @@ export const APIS: ReadonlyMap<number, Api> = new Map(
     describeLogDirsApi,
     describeProducersApi,
     describeTopicPartitionsApi,
+    describeTransactionsApi,
+    endTxnApi,
     fetchApi,
     findCoordinatorApi,
     heartbeatApi,

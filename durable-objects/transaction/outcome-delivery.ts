@@ -1,0 +1,62 @@
+/** Tells all who took part in a transaction how it has ended. To be told twice changes nothing. */
+
+import { mapAtOnce } from "../../src/model/at-once.ts";
+import { type ErrorName, type Failure, isFailure } from "../../src/model/errors.ts";
+import type { TopicId } from "../../src/model/ids.ts";
+import { TRANSACTION_MARKER_RETRY_MS, TRANSACTION_MARKERS_AT_ONCE } from "../../src/model/limits.ts";
+import type { Participant, TransactionOutcome } from "./rpc.ts";
+import { outcomeOf, type Transaction } from "./transaction.ts";
+
+/** Those who take part, as a coordinator reaches them. null: it is written. */
+export interface Participants {
+  tellPartition(topicId: TopicId, partition: number, outcome: TransactionOutcome): Promise<Failure | null>;
+  tellGroup(groupId: string, outcome: TransactionOutcome): Promise<Failure | null>;
+}
+
+/** There is nobody left to tell: the topic is deleted, or a later epoch has written, which can only come after an end. */
+const NOBODY_LEFT = new Set<ErrorName>([
+  "UNKNOWN_TOPIC_ID",
+  "UNKNOWN_TOPIC_OR_PARTITION",
+  "INVALID_PRODUCER_EPOCH",
+]);
+
+/** False: some could not be told, after a few tries. */
+export async function deliverOutcome(transaction: Transaction, participants: Participants): Promise<boolean> {
+  const outcome = outcomeOf(transaction);
+  let left = participantsOf(transaction);
+  for (const retryMs of [...TRANSACTION_MARKER_RETRY_MS, undefined]) {
+    const told = await mapAtOnce(left, TRANSACTION_MARKERS_AT_ONCE, (one) =>
+      tell(one, outcome, participants),
+    );
+    left = left.filter((_, index) => told[index] !== true);
+    if (left.length === 0) return true;
+    if (retryMs !== undefined) await new Promise<void>((resolve) => setTimeout(resolve, retryMs));
+  }
+  return false;
+}
+
+export function participantsOf({ topics, groupIds }: Transaction): Participant[] {
+  return [
+    ...topics.flatMap(({ topicId, partitions }) =>
+      partitions.map((partition) => ({ kind: "partition" as const, topicId, partition })),
+    ),
+    ...groupIds.map((groupId) => ({ kind: "group" as const, groupId })),
+  ];
+}
+
+async function tell(
+  participant: Participant,
+  outcome: TransactionOutcome,
+  participants: Participants,
+): Promise<boolean> {
+  try {
+    const answer =
+      participant.kind === "group"
+        ? await participants.tellGroup(participant.groupId, outcome)
+        : await participants.tellPartition(participant.topicId, participant.partition, outcome);
+    return !isFailure(answer) || NOBODY_LEFT.has(answer.error);
+  } catch (error) {
+    console.warn("the end of a transaction will be told again:", error);
+    return false;
+  }
+}

@@ -1,0 +1,29 @@
+import type { AbortedTransaction } from "../../durable-objects/partition/rpc.ts";
+import { batchHeaders } from "../log/batch-header.ts";
+import { markerTypeOf } from "../log/control-batch.ts";
+import { concatBytes } from "../model/bytes.ts";
+
+/**
+ * What a read_committed reader may see of batches that were read as such: those of aborted transactions are left out, and
+ * markers. A batch belongs to one producer, so none need be looked into (KIP-98; what Kafka's consumer does).
+ *
+ * `aborted`: by first offset. The same bytes where nothing is left out.
+ */
+export function committedBatches(batches: Uint8Array, aborted: readonly AbortedTransaction[]): Uint8Array {
+  const parts: Uint8Array[] = [];
+  const abortedProducers = new Set<number>();
+  let nextAborted = 0;
+  let isWhole = true;
+  for (const { header, position } of batchHeaders(batches)) {
+    for (let next = aborted[nextAborted]; next !== undefined && next.firstOffset <= header.lastOffset; ) {
+      abortedProducers.add(next.producerId);
+      next = aborted[++nextAborted];
+    }
+    const batch = batches.subarray(position, position + header.sizeInBytes);
+    const isAborted = header.isTransactional && abortedProducers.has(header.producerId);
+    if (header.isControl && markerTypeOf(batch) === "abort") abortedProducers.delete(header.producerId);
+    if (header.isControl || isAborted) isWhole = false;
+    else parts.push(batch);
+  }
+  return isWhole ? batches : concatBytes(parts);
+}
