@@ -1,4 +1,5 @@
 import { type Failure, failure, isFailure } from "../../src/model/errors.ts";
+import { transactionalIdProblem } from "../../src/model/ids.ts";
 import type { JoinedTransaction, JoinTransactionRequest, TransactionOutcome } from "../transaction/rpc.ts";
 import type { CommitResult } from "./commit-queue.ts";
 import type { CurrentGroup } from "./current-group.ts";
@@ -23,6 +24,12 @@ export interface TransactionRequestsContext {
   ): Promise<JoinedTransaction | Failure>;
 }
 
+/** No object can have such a name, and there would be nobody to ask. */
+function transactionProblem({ transactionalId }: CommitTransactionOffsetsRequest): Failure | undefined {
+  const problem = transactionalIdProblem(transactionalId);
+  return problem === undefined ? undefined : failure("INVALID_REQUEST", problem);
+}
+
 /** A commit on its way into a transaction. */
 interface Joining {
   /** The latest outcome of its producer that has come meanwhile. */
@@ -45,7 +52,11 @@ export class TransactionRequests {
    */
   async commit(request: CommitTransactionOffsetsRequest): Promise<CommitResult> {
     const { current, offsets } = this.#around;
-    const problem = current.idProblem() ?? commitProblem(request) ?? this.#groupProblem(request);
+    const problem =
+      current.idProblem() ??
+      transactionProblem(request) ??
+      commitProblem(request) ??
+      this.#groupProblem(request);
     if (problem !== undefined) return problem;
     const group = current.value;
     const open = group === undefined ? undefined : offsets.openTransaction(request);

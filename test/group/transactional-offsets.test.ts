@@ -232,6 +232,14 @@ describe("a group takes part in a transaction", () => {
     expect(await fetched(world)).toEqual({ "topic-0": 1 });
   });
 
+  test("only if it has a name that one can have", async () => {
+    const world = new GroupWorld();
+    for (const transactionalId of ["", "x".repeat(1_025)]) {
+      expect(refused(await commitIn(world, transactionalId, {}, {})).error).toBe("INVALID_REQUEST");
+    }
+    expect(world.transactions.joins).toBe(0);
+  });
+
   test("not while the coordinator cannot be reached: the producer asks again", async () => {
     const world = new GroupWorld();
     world.transactions.isDown = true;

@@ -38,6 +38,7 @@ import { produce } from "./produce.ts";
 import { saslAuthenticate } from "./sasl-authenticate.ts";
 import { saslHandshake } from "./sasl-handshake.ts";
 import { syncGroup } from "./sync-group.ts";
+import { txnOffsetCommit } from "./txn-offset-commit.ts";
 
 const apiVersions = apiVersionsHandler(() => offeredApis());
 
@@ -68,6 +69,7 @@ const HANDLERS: ReadonlyMap<number, Handler> = new Map(
     heartbeat,
     leaveGroup,
     offsetCommit,
+    txnOffsetCommit,
     offsetFetch,
     offsetDelete,
     describeGroups,

@@ -37,6 +37,7 @@ import { produceApi } from "./produce.ts";
 import { saslAuthenticateApi } from "./sasl-authenticate.ts";
 import { saslHandshakeApi } from "./sasl-handshake.ts";
 import { syncGroupApi } from "./sync-group.ts";
+import { txnOffsetCommitApi } from "./txn-offset-commit.ts";
 
 /** Every API whose messages can be read and written, by its key. What a broker offers of them is the handlers' to say. */
 export const APIS: ReadonlyMap<number, Api> = new Map(
@@ -79,5 +80,6 @@ export const APIS: ReadonlyMap<number, Api> = new Map(
     saslAuthenticateApi,
     saslHandshakeApi,
     syncGroupApi,
+    txnOffsetCommitApi,
   ].map((api: Api) => [api.key, api]),
 );
