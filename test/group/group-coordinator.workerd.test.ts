@@ -6,6 +6,7 @@ import { ok, refused } from "../cluster/results.ts";
 import { controllerStub, createTopic } from "../cluster/support.ts";
 import { commitRequest, joinRequest, syncRequest } from "./classic-requests.ts";
 import { heartbeatRequest } from "./consumer-client.ts";
+import { transactionalCommit } from "./transaction-steps.ts";
 
 const ALL = { memberId: null, memberEpoch: -1, topics: null };
 
@@ -98,6 +99,28 @@ describe("a group's coordinator", () => {
     expect(await controllerStub().listGroups({ after: groupId.slice(0, -1), limit: 1 })).not.toContain(
       groupId,
     );
+  });
+
+  test("keeps the offsets of a transaction when it is evicted, and hears how that has ended", async () => {
+    const { group } = newGroup();
+    const topic = await createTopic();
+    const transactionalId = `transactional-${crypto.randomUUID()}`;
+    const coordinator = env.TRANSACTION.get(env.TRANSACTION.idFromName(transactionalId));
+    const initializing = { transactionTimeoutMs: 60_000, current: null };
+    let producer = ok(await coordinator.initProducerId(initializing));
+    const stable = { ...ALL, requireStable: true };
+    for (const [committed, offset] of [
+      [true, 17],
+      [false, 18],
+    ] as const) {
+      const offsets = { topicId: topic.id, topic: topic.name, offset };
+      const request = transactionalCommit({ transactionalId, ...producer }, {}, offsets);
+      ok(await group.commitTransactionOffsets(request));
+      await evictDurableObject(group);
+      expect(ok(await group.fetchOffsets(stable))).toMatchObject([{ error: "UNSTABLE_OFFSET_COMMIT" }]);
+      producer = ok(await coordinator.endTransaction({ ...producer, committed, bumpsEpoch: true }));
+      expect(ok(await group.fetchOffsets(stable))).toMatchObject([{ offset: 17 }]);
+    }
   });
 
   test("forgets the offsets of deleted topics when all offsets are asked for", async () => {
