@@ -62,7 +62,7 @@ const BLANK: Omit<Transaction, "timeoutMs" | "changedAtMs"> = {
 
 /** The clock's next time. */
 export function tick(transaction: Transaction | undefined, nowMs: number): number {
-  return Math.max(nowMs, (transaction?.changedAtMs ?? NONE) + 1);
+  return Math.max(Math.floor(nowMs), (transaction?.changedAtMs ?? NONE) + 1);
 }
 
 export function isPrepared({ state }: Transaction): boolean {

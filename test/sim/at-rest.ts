@@ -5,17 +5,18 @@ import { SegmentState } from "../../durable-objects/partition/log-store.ts";
 import { blob, integer, type SqlRow } from "../../durable-objects/partition/storage.ts";
 import { concatBytes } from "../../src/model/bytes.ts";
 import { partitionObjectName } from "../../src/model/ids.ts";
+import type { Topic } from "../../src/model/topic.ts";
 import { segmentObjectKey } from "../../src/tier/segment-object.ts";
 import type { DurableStorage } from "./durable-storage.ts";
-import type { LiveTopic, Workload } from "./workload.ts";
+import type { Workload } from "./workload.ts";
 
 /** What is not at rest yet, or never will be. */
 export function unrest(workload: Workload): string[] {
   const found: string[] = [];
   const expected = new Map<string, number>();
-  for (const live of workload.topics) {
-    for (const partition of live.records.keys())
-      found.push(...ofPartition(workload, live, partition, expected));
+  for (const topic of workload.existing) {
+    for (let partition = 0; partition < topic.partitions; partition++)
+      found.push(...ofPartition(workload, topic, partition, expected));
   }
   for (const [key, { length }] of workload.platform.bucket.objects) {
     const bytes = expected.get(key);
@@ -29,15 +30,15 @@ export function unrest(workload: Workload): string[] {
 
 function ofPartition(
   { platform }: Workload,
-  live: LiveTopic,
+  topic: Topic,
   partition: number,
   expected: Map<string, number>,
 ): string[] {
-  const identity = { topicId: live.topic.id, partition, placement: 0 };
+  const identity = { topicId: topic.id, partition, placement: 0 };
   const { storage } = platform.host("PARTITION", partitionObjectName(identity));
   if (storage.isBlank) return [];
   const found: string[] = [];
-  const tiers = live.topic.configs["remote.log.copy.disable"] !== "true";
+  const tiers = topic.configs["remote.log.copy.disable"] !== "true";
   for (const row of query(storage, "SELECT base_offset, generation, bytes, state FROM segments")) {
     const [state, baseOffset] = [integer(row, "state"), integer(row, "base_offset")];
     const key = segmentObjectKey(identity, integer(row, "generation"), baseOffset);
@@ -54,11 +55,11 @@ function ofPartition(
 }
 
 /** What is in both places is the same in both. */
-export function differences({ platform, topics }: Workload): string[] {
+export function differences({ platform, existing }: Workload): string[] {
   const found: string[] = [];
-  for (const live of topics) {
-    for (const partition of live.records.keys()) {
-      const identity = { topicId: live.topic.id, partition, placement: 0 };
+  for (const topic of existing) {
+    for (let partition = 0; partition < topic.partitions; partition++) {
+      const identity = { topicId: topic.id, partition, placement: 0 };
       const { storage } = platform.host("PARTITION", partitionObjectName(identity));
       if (storage.isBlank) continue;
       const segments = "SELECT base_offset, generation FROM segments WHERE state = ?";

@@ -16,6 +16,7 @@ import { isFault } from "./object-host.ts";
 import { type Classes, Platform } from "./platform.ts";
 import { readWhole } from "./reader.ts";
 import { drawLimits } from "./small-limits.ts";
+import { SimulatedTransactions } from "./transactions.ts";
 import { Workload } from "./workload.ts";
 
 export interface SeedReport {
@@ -65,6 +66,7 @@ class Simulation {
   readonly #platform: Platform;
   readonly #workload: Workload;
   readonly #events: number;
+  #transactions: SimulatedTransactions | undefined;
 
   constructor(platform: Platform, events: number) {
     this.#platform = platform;
@@ -87,7 +89,12 @@ class Simulation {
 
   #begin(): void {
     const { random } = this.#platform;
-    const subject = random.pick(["logs", "logs", "logs", "groups", "both"]);
+    const subject = random.pick(["logs", "logs", "logs", "groups", "both", "transactions", "transactions"]);
+    if (subject === "transactions") {
+      this.#transactions = new SimulatedTransactions(this.#workload);
+      this.#workload.run("transactions", this.#transactions.run());
+      return;
+    }
     if (subject !== "groups") {
       const topics = random.integer(1, 2);
       for (let nth = 0; nth < topics; nth++) {
@@ -149,6 +156,7 @@ class Simulation {
             await checkLookUpsByTime(this.#workload, live, partition, batches);
           }
         }
+        await this.#transactions?.check();
       })(),
     );
     await this.#until(() => !this.#workload.isRunning, "the check does not end");

@@ -34,6 +34,8 @@ export class Workload {
   readonly frontEnd: FrontEnd;
   readonly topics = new Set<LiveTopic>();
   readonly deleted = new Set<LiveTopic>();
+  /** With records of transactions. */
+  readonly transactional = new Set<Topic>();
   /** Producers finish what they have sent and send nothing new; readers end. */
   isDraining = false;
   #running = 0;
@@ -44,6 +46,11 @@ export class Workload {
     this.platform = platform;
     this.random = platform.random.fork();
     this.frontEnd = new FrontEnd(platform);
+  }
+
+  /** As they were last heard of. */
+  get existing(): Topic[] {
+    return [...[...this.topics].map(({ topic }) => topic), ...this.transactional];
   }
 
   get isRunning(): boolean {
