@@ -14,6 +14,7 @@ import type { Topic } from "../../src/model/topic.ts";
 import { readRange } from "../../src/tier/read-range.ts";
 import type { Random } from "../crash/random.ts";
 import { encodeContent, readBatches } from "../crash/records.ts";
+import { CLOCK_JUMP_MS_MAX } from "./faults.ts";
 import { isFault } from "./object-host.ts";
 import { changeableConfigs } from "./topic-plans.ts";
 import { atomicityProblems, possibleOffsets, type SentTransaction } from "./transaction-record.ts";
@@ -131,8 +132,10 @@ export class SimulatedTransactions {
 
   /** All of the partition, up to the end of the log: at rest no transaction is open. */
   async #readToEnd(partition: number): Promise<number[]> {
-    const { scheduler } = this.workload.platform;
-    const giveUpMs = scheduler.nowMs + 20 * TIMEOUT_MS;
+    const { scheduler, areClocksTrue } = this.workload.platform;
+    // A coordinator whose clock was ahead gives transactions more time.
+    const waitMs = areClocksTrue ? TIMEOUT_MS : CLOCK_JUMP_MS_MAX / 10;
+    const giveUpMs = scheduler.nowMs + 30 * waitMs;
     const ids: number[] = [];
     for (let position = 0; ; ) {
       const answer = await this.#read(partition, position);
@@ -150,7 +153,7 @@ export class SimulatedTransactions {
         );
         return ids;
       }
-      await this.workload.pause(TIMEOUT_MS);
+      await this.workload.pause(waitMs);
     }
   }
 
