@@ -257,6 +257,7 @@ function subscriberLog(leader: PartitionLeader): SubscriberLog {
   return {
     logStartOffset: () => log.logStartOffset,
     logEndOffset: () => log.logEndOffset,
+    lastStableOffset: () => leader.lastStableOffset,
     earliestLocalOffset: () => log.earliestLocalOffset(),
     readLocal(offset, maxBytes) {
       const found = log.read(offset, maxBytes);

@@ -2,6 +2,7 @@
 export interface SubscriberLog {
   logStartOffset(): number;
   logEndOffset(): number;
+  lastStableOffset(): number;
   /** The first offset that {@link readLocal} can serve. */
   earliestLocalOffset(): number;
   /**

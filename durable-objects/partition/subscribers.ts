@@ -402,8 +402,13 @@ export class Subscribers {
 
   #notify(socket: SubscriberSocket): void {
     try {
-      const logStartOffset = this.#log.logStartOffset();
-      socket.send(formatNotice({ logStartOffset, logEndOffset: this.#log.logEndOffset() }));
+      socket.send(
+        formatNotice({
+          logStartOffset: this.#log.logStartOffset(),
+          logEndOffset: this.#log.logEndOffset(),
+          lastStableOffset: this.#log.lastStableOffset(),
+        }),
+      );
     } catch {
       this.#noticeSockets().delete(socket);
     }

@@ -1,4 +1,5 @@
 import type {
+  AbortedTransaction,
   ActiveProducer,
   AppendResult,
   DeleteRecordsResult,
@@ -53,6 +54,8 @@ export type ReadOptions = Omit<ReadRequest, "topicVersion">;
 /** Whole batches, the first of which contains the offset asked for. Empty at the log end. */
 export interface ReadAnswer extends LogBounds {
   readonly batches: Uint8Array;
+  /** To a read_committed reader; see committed-batches.ts. */
+  readonly abortedTransactions?: readonly AbortedTransaction[];
 }
 
 /** Answers that say: what you know of the topic is old. */
@@ -328,8 +331,14 @@ export class Cluster {
         leader.read({ topicVersion: topic.version, ...request }),
       );
       if (isFailure(result)) return result;
-      const { logStartOffset, highWatermark, lastStableOffset, leaderEpoch } = result;
-      const bounds = { logStartOffset, highWatermark, lastStableOffset, leaderEpoch };
+      const { logStartOffset, highWatermark, lastStableOffset, leaderEpoch, abortedTransactions } = result;
+      const bounds = {
+        logStartOffset,
+        highWatermark,
+        lastStableOffset,
+        leaderEpoch,
+        ...(abortedTransactions !== undefined && { abortedTransactions }),
+      };
       if (result.kind === "local") return { ...bounds, batches: result.batches };
       const { range } = result;
       const batches = await remoteReads.run(request.maxBytes, (bytesMax) =>

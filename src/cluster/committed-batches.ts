@@ -27,3 +27,14 @@ export function committedBatches(batches: Uint8Array, aborted: readonly AbortedT
   }
   return isWhole ? batches : concatBytes(parts);
 }
+
+/** What two reads of one partition were told, by first offset; a transaction may reach into both. */
+export function withAborted(
+  known: readonly AbortedTransaction[] | undefined,
+  told: readonly AbortedTransaction[] | undefined,
+): readonly AbortedTransaction[] | undefined {
+  if (known === undefined || told === undefined || known.length === 0) return told ?? known;
+  const firstOffsets = new Set(known.map(({ firstOffset }) => firstOffset));
+  const others = told.filter(({ firstOffset }) => !firstOffsets.has(firstOffset));
+  return [...known, ...others].sort((one, other) => one.firstOffset - other.firstOffset);
+}

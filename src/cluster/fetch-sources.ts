@@ -1,4 +1,4 @@
-import type { LogBounds } from "../../durable-objects/partition/rpc.ts";
+import type { Isolation, LogBounds } from "../../durable-objects/partition/rpc.ts";
 import { mapAtOnce } from "../model/at-once.ts";
 import type { Failure } from "../model/errors.ts";
 import { inTime } from "../model/in-time.ts";
@@ -9,14 +9,15 @@ import {
   READ_POLL_MS,
 } from "../model/limits.ts";
 import type { Topic } from "../model/topic.ts";
-import { leaderNoticesRequest, type Notice, parseNotice } from "../subscribe/leader-request.ts";
+import { leaderNoticesRequest, type Notice, parseNotice, readableEnd } from "../subscribe/leader-request.ts";
 import type { Cluster, TopicReference } from "./cluster.ts";
 
 /** A partition at which a Fetch waits. */
 export interface Waiting {
   readonly topic: Topic;
   readonly partition: number;
-  /** Where it reads: so far the log end. */
+  readonly isolation: Isolation;
+  /** Where what it may read has ended so far. */
   readonly offset: number;
 }
 
@@ -46,16 +47,20 @@ export class FetchSources {
     return known?.notices.isOpen ? known.topic : this.#cluster.topic(reference);
   }
 
-  /** The bounds of a partition whose log end still is `offset`, if that is certain without asking. */
-  boundsAtEnd(topic: Topic, partition: number, offset: number): LogBounds | undefined {
+  /** The bounds of a partition of which such a reader has read all, if that is certain without asking. */
+  boundsAtEnd({ topic, partition, isolation, offset }: Waiting): LogBounds | undefined {
     const source = this.#sources.get(keyOf(topic, partition));
     if (source === undefined) return undefined;
     source.usedMs = Date.now();
     const { bounds, notices } = source;
     const last = notices?.isOpen === true ? notices.last : undefined;
-    if (last?.logEndOffset !== offset || bounds?.highWatermark !== offset) return undefined;
+    if (last === undefined || bounds === undefined || readableEnd(isolation, last) !== offset)
+      return undefined;
+    const known = isolation === "read_committed" ? bounds.lastStableOffset : bounds.highWatermark;
+    if (known !== offset) return undefined;
     // The log may have lost its beginning since: by retention, or at another client's wish.
-    return { ...bounds, logStartOffset: last.logStartOffset };
+    const { logStartOffset, logEndOffset, lastStableOffset } = last;
+    return { ...bounds, logStartOffset, highWatermark: logEndOffset, lastStableOffset };
   }
 
   /** What the last read of the partition has found; undefined: it is not known. */
@@ -76,9 +81,9 @@ export class FetchSources {
     const looksAgain = watched.includes(undefined);
     for (;;) {
       if (this.#signal.aborted) return false;
-      const hasMoved = waiting.some(({ offset }, index) => {
+      const hasMoved = waiting.some(({ offset, isolation }, index) => {
         const notices = watched[index];
-        return notices !== undefined && (!notices.isOpen || notices.isElsewhereThan(offset));
+        return notices !== undefined && (!notices.isOpen || notices.isElsewhereThan(offset, isolation));
       });
       if (hasMoved) return true;
       const leftMs = deadlineMs - Date.now();
@@ -206,8 +211,8 @@ class Notices {
     return this.#last;
   }
 
-  isElsewhereThan(offset: number): boolean {
-    return this.#last !== undefined && this.#last.logEndOffset !== offset;
+  isElsewhereThan(offset: number, isolation: Isolation): boolean {
+    return this.#last !== undefined && readableEnd(isolation, this.#last) !== offset;
   }
 
   close(): void {

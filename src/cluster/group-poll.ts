@@ -212,7 +212,9 @@ class Poll {
   async #wait(partitions: readonly Positioned[], waitMs: number): Promise<void> {
     const waiting = await mapAtOnce(partitions, GROUP_POLL_PARTITIONS_AT_ONCE, async (each) => {
       const topic = await this.#cluster.topic({ id: each.topicId });
-      return isFailure(topic) ? [] : [{ topic, partition: each.partition, offset: each.offset }];
+      if (isFailure(topic)) return [];
+      const { partition, offset } = each;
+      return [{ topic, partition, isolation: "read_uncommitted" as const, offset }];
     });
     await this.#sources.moved(waiting.flat(), waitMs);
   }

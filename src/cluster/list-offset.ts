@@ -28,6 +28,8 @@ interface Miss {
   readonly nextOffset: number;
   readonly timestampMs: number;
   readonly leaderEpoch: number;
+  /** There was not even a batch. */
+  readonly isBlank: boolean;
 }
 
 /** So many headers in a row may promise what their batches do not hold. */
@@ -40,9 +42,10 @@ export async function listOffset(timestamp: number, source: Source): Promise<Lis
   for (let looks = 1; ; looks++) {
     const look = await askTwice(() => lookOnce(source, sought, fromOffset));
     if (isFailure(look) || "offset" in look) return look;
-    const { startOffset, nextOffset, timestampMs, leaderEpoch } = look;
+    const { startOffset, nextOffset, timestampMs, leaderEpoch, isBlank } = look;
     // The youngest record is deleted, though the rest of its batch is not: no other one is known.
-    if (timestamp === MAX_TIMESTAMP) return { offset: startOffset, timestamp: timestampMs, leaderEpoch };
+    if (timestamp === MAX_TIMESTAMP && !isBlank)
+      return { offset: startOffset, timestamp: timestampMs, leaderEpoch };
     // Early, but no record is passed over.
     if (looks === LOOKS_MAX) return { offset: nextOffset, timestamp: -1, leaderEpoch };
     sought = timestampMs;
@@ -66,7 +69,7 @@ async function lookOnce(
     const { timestampMs } = answer;
     const found = batch.length === 0 ? undefined : findByTimestamp(batch, timestampMs, startOffset);
     return found === undefined
-      ? { startOffset, nextOffset, timestampMs, leaderEpoch }
+      ? { startOffset, nextOffset, timestampMs, leaderEpoch, isBlank: batch.length === 0 }
       : { ...found, leaderEpoch };
   });
 }

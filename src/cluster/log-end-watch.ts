@@ -1,4 +1,5 @@
-import { leaderNoticesRequest, parseNotice } from "../subscribe/leader-request.ts";
+import type { Isolation } from "../../durable-objects/partition/rpc.ts";
+import { leaderNoticesRequest, type Notice, parseNotice, readableEnd } from "../subscribe/leader-request.ts";
 import type { PartitionStub } from "./partition-stubs.ts";
 
 export type WatchEvent = "moved" | "closed" | "timeout" | "aborted";
@@ -10,7 +11,7 @@ export type WatchEvent = "moved" | "closed" | "timeout" | "aborted";
  */
 export class LogEndWatch {
   readonly #socket: WebSocket;
-  #logEndOffset = -1;
+  #last: Notice | undefined;
   #isClosed = false;
   #wake: () => void = () => {};
 
@@ -19,7 +20,7 @@ export class LogEndWatch {
     socket.addEventListener("message", ({ data }) => {
       const notice = parseNotice(data);
       if (notice === undefined) return;
-      this.#logEndOffset = notice.logEndOffset;
+      this.#last = notice;
       this.#wake();
     });
     const closed = () => {
@@ -38,8 +39,13 @@ export class LogEndWatch {
     return webSocket === null ? undefined : new LogEndWatch(webSocket);
   }
 
-  /** Waits until the log end is known to lie beyond `offset`. */
-  async beyond(offset: number, waitMs: number, signal?: AbortSignal): Promise<WatchEvent> {
+  /** Waits until what such a reader may read is known to end beyond `offset`. */
+  async beyond(
+    offset: number,
+    isolation: Isolation,
+    waitMs: number,
+    signal?: AbortSignal,
+  ): Promise<WatchEvent> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     let isLate = waitMs <= 0;
     const wake = () => this.#wake();
@@ -53,7 +59,7 @@ export class LogEndWatch {
     try {
       for (;;) {
         if (signal?.aborted) return "aborted";
-        if (this.#logEndOffset > offset) return "moved";
+        if (this.#last !== undefined && readableEnd(isolation, this.#last) > offset) return "moved";
         if (this.#isClosed) return "closed";
         if (isLate) return "timeout";
         await new Promise<void>((resolve) => {

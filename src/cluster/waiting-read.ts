@@ -1,4 +1,9 @@
-import type { Isolation, LogBounds, ReadFailure } from "../../durable-objects/partition/rpc.ts";
+import type {
+  AbortedTransaction,
+  Isolation,
+  LogBounds,
+  ReadFailure,
+} from "../../durable-objects/partition/rpc.ts";
 import { batchHeaders } from "../log/batch-header.ts";
 import { concatBytes } from "../model/bytes.ts";
 import { isFailure } from "../model/errors.ts";
@@ -8,6 +13,7 @@ import {
   READ_POLL_MS,
   READ_WAIT_MS_MAX,
 } from "../model/limits.ts";
+import { withAborted } from "./committed-batches.ts";
 import type { LogEndWatch, WatchEvent } from "./log-end-watch.ts";
 
 export interface WaitOptions {
@@ -26,6 +32,7 @@ interface Read {
 
 interface Answer extends LogBounds {
   readonly batches: Uint8Array;
+  readonly abortedTransactions?: readonly AbortedTransaction[];
 }
 
 /** What a waiting read needs of the cluster. */
@@ -47,11 +54,18 @@ export async function waitForBatches(
   const deadlineMs = Date.now() + Math.min(maxWaitMs, READ_WAIT_MS_MAX);
   const maxBytes = Math.min(request.maxBytes, READ_BYTES_MAX);
   const wantedBytes = Math.min(minBytes, maxBytes);
-  const ends = new LogEnds(source);
+  const { isolation = "read_uncommitted" } = request;
+  const ends = new LogEnds(source, isolation);
   const parts: Uint8Array[] = [];
+  let aborted: readonly AbortedTransaction[] | undefined;
   let bytes = 0;
   let offset = request.offset;
   let bounds: LogBounds | undefined;
+  const answerOf = (now: LogBounds, batches: Uint8Array): Answer => ({
+    ...now,
+    batches,
+    ...(aborted !== undefined && { abortedTransactions: aborted }),
+  });
   try {
     for (;;) {
       const answer = await source.read({
@@ -61,21 +75,22 @@ export async function waitForBatches(
       });
       if (isFailure(answer)) {
         // What was read before is still true; the next read meets the failure again.
-        return bounds === undefined || bytes === 0 ? answer : { ...bounds, batches: concatBytes(parts) };
+        return bounds === undefined || bytes === 0 ? answer : answerOf(bounds, concatBytes(parts));
       }
-      const { batches, ...now } = answer;
+      const { batches, abortedTransactions, ...now } = answer;
       // A batch is read whole whatever was asked; only the first may be more than that.
       const fits = bytes === 0 || bytes + batches.length <= maxBytes;
       bounds = now;
       if (fits && batches.length > 0) {
         parts.push(batches);
         bytes += batches.length;
+        aborted = withAborted(aborted, abortedTransactions);
         offset = nextOffsetAfter(batches);
       }
-      const end = request.isolation === "read_committed" ? now.lastStableOffset : now.highWatermark;
+      const end = isolation === "read_committed" ? now.lastStableOffset : now.highWatermark;
       const isEnough = bytes >= wantedBytes || !fits || offset < end;
-      if (isEnough || (await ends.beyond(now.highWatermark, deadlineMs, signal)) !== "moved") {
-        return { ...now, batches: parts.length === 1 ? (parts[0] ?? batches) : concatBytes(parts) };
+      if (isEnough || (await ends.beyond(end, deadlineMs, signal)) !== "moved") {
+        return answerOf(now, parts.length === 1 ? (parts[0] ?? batches) : concatBytes(parts));
       }
     }
   } finally {
@@ -83,14 +98,16 @@ export async function waitForBatches(
   }
 }
 
-/** The partition's log end, by as many notice sockets as it takes; by looking again where there are none. */
+/** Where what a reader may read ends, by as many notice sockets as it takes; by looking again where there are none. */
 class LogEnds {
   readonly #source: Source;
+  readonly #isolation: Isolation;
   #watch: LogEndWatch | undefined;
   #socketsLeft = NOTICE_SOCKETS_PER_READ_MAX;
 
-  constructor(source: Source) {
+  constructor(source: Source, isolation: Isolation) {
     this.#source = source;
+    this.#isolation = isolation;
   }
 
   /** "moved" also when it cannot be told whether it has: the caller reads again. */
@@ -100,7 +117,7 @@ class LogEnds {
     if (signal?.aborted) return "aborted";
     this.#watch ??= await this.#open();
     if (this.#watch === undefined) return sleep(Math.min(waitMs, READ_POLL_MS), signal);
-    const event = await this.#watch.beyond(offset, deadlineMs - Date.now(), signal);
+    const event = await this.#watch.beyond(offset, this.#isolation, deadlineMs - Date.now(), signal);
     if (event !== "closed") return event;
     // The leader was restarted, or has been deleted or moved: a read finds out.
     this.#watch = undefined;

@@ -3,6 +3,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, type LogBounds } from "../../durable-objects/partition/rpc.ts";
 import { Cluster, type ReadAnswer } from "../cluster/cluster.ts";
+import { committedBatches } from "../cluster/committed-batches.ts";
 import { answerBytes, type Hold } from "../cluster/in-flight.ts";
 import { decodeBatches } from "../log/batch.ts";
 import { batchHeaders, sliceFrom } from "../log/batch-header.ts";
@@ -116,9 +117,8 @@ consumeRoutes.openapi(
   },
 );
 
-interface Found extends LogBounds {
+interface Found extends ReadAnswer {
   readonly offset: number;
-  readonly batches: Uint8Array;
 }
 
 async function read(
@@ -167,6 +167,7 @@ function within(found: Found, maxBytes: number): Found {
 
 function answer(type: string, found: Found, value: "json" | undefined, hold: Hold): Response {
   const nextOffset = nextOffsetOf(found);
+  const visible = visibleOf(found);
   const headers = {
     "content-type": type,
     "cache-control": "no-store",
@@ -174,10 +175,15 @@ function answer(type: string, found: Found, value: "json" | undefined, hold: Hol
     "edgelog-high-watermark": String(found.highWatermark),
     "edgelog-log-start-offset": String(found.logStartOffset),
   };
-  if (type === RECORD_BATCH_TYPE) return new Response(byteStream(found.batches, hold), { headers });
-  const records = recordTexts(found, value, hold);
+  if (type === RECORD_BATCH_TYPE) return new Response(byteStream(visible, hold), { headers });
+  const records = recordTexts({ ...found, batches: visible }, value, hold);
   const text = type === NDJSON_TYPE ? lines(records) : jsonText(records, found, nextOffset);
   return new Response(textStream(text, hold), { headers });
+}
+
+/** Of read_committed only what is committed: nextOffset is behind what is left out, too. */
+function visibleOf({ batches, abortedTransactions }: Found): Uint8Array {
+  return abortedTransactions === undefined ? batches : committedBatches(batches, abortedTransactions);
 }
 
 /** From the batches' headers, so that it can be said before a record has been decoded. */

@@ -4,7 +4,7 @@
  * `/subscribe` takes one partition's subscription. If the start is no longer local, the answer is no upgrade but
  * {@link REMOTE_START_STATUS} with the offset in {@link RESUME_OFFSET_HEADER}: the Worker reads R2 first.
  *
- * `/notices` sends a {@link Notice} at once, and then whenever one of the log's two ends moves.
+ * `/notices` sends a {@link Notice} at once, and then whenever one of its numbers changes.
  */
 
 import { type Failure, failure } from "../model/errors.ts";
@@ -17,22 +17,32 @@ export const NOTICES_PATH = "/notices";
 export const REMOTE_START_STATUS = 409;
 export const RESUME_OFFSET_HEADER = "edgelog-resume-offset";
 
-/** Where the log begins and ends. As text: both in decimal digits, with a space between them. */
+/** Where the log begins and ends, for all and for read_committed. As text: decimal digits, with spaces between them. */
 export interface Notice {
   readonly logStartOffset: number;
   readonly logEndOffset: number;
+  readonly lastStableOffset: number;
 }
 
-export function formatNotice({ logStartOffset, logEndOffset }: Notice): string {
-  return `${logStartOffset} ${logEndOffset}`;
+export function formatNotice({ logStartOffset, logEndOffset, lastStableOffset }: Notice): string {
+  return `${logStartOffset} ${logEndOffset} ${lastStableOffset}`;
 }
 
 /** Reads what {@link formatNotice} wrote; undefined if it is anything else. */
 export function parseNotice(data: unknown): Notice | undefined {
   if (typeof data !== "string") return undefined;
-  const [logStartOffset, logEndOffset, ...rest] = data.split(" ").map(parseDigits);
-  if (logStartOffset === undefined || logEndOffset === undefined || rest.length > 0) return undefined;
-  return { logStartOffset, logEndOffset };
+  const [logStartOffset, logEndOffset, lastStableOffset, ...rest] = data.split(" ").map(parseDigits);
+  if (logStartOffset === undefined || logEndOffset === undefined) return undefined;
+  if (lastStableOffset === undefined || rest.length > 0) return undefined;
+  return { logStartOffset, logEndOffset, lastStableOffset };
+}
+
+/** Where what such a reader may read ends. */
+export function readableEnd(
+  isolation: "read_committed" | "read_uncommitted",
+  { logEndOffset, lastStableOffset }: Notice,
+): number {
+  return isolation === "read_committed" ? lastStableOffset : logEndOffset;
 }
 
 /** How data frames are encoded; `json-values` is JSON with `value=json`. */

@@ -19,7 +19,7 @@ export interface SegmentBucket {
 
 /**
  * Whole batches from the one that contains `offset` (or the first after it), at most `maxBytes` but at least one; empty
- * when every batch of the range lies before `offset`; undefined when the object is gone: retention has won the race.
+ * when every batch of the range that is meant lies before `offset`; undefined when the object is gone: retention has won the race.
  * @throws {EdgelogError} CORRUPT_MESSAGE: the object does not hold what the leader says. Whatever R2 throws, too.
  */
 export function readRange(
@@ -32,7 +32,7 @@ export function readRange(
 }
 
 /**
- * The first batch that reaches beyond `range.offset` and whose maxTimestamp is at least this; empty if there is none,
+ * The first batch of records that reaches beyond `range.offset` and whose maxTimestamp is at least this; empty if none,
  * undefined when the object is gone.
  * @throws as {@link readRange}.
  */
@@ -42,7 +42,7 @@ export function readBatchOfTimestamp(
   timestampMs: number,
 ): Promise<Uint8Array | undefined> {
   const isWanted = (header: BatchHeader) =>
-    header.maxTimestamp >= timestampMs && header.lastOffset >= range.offset;
+    header.maxTimestamp >= timestampMs && header.lastOffset >= range.offset && !header.isControl;
   return readFrom(bucket, range, isWanted, 0);
 }
 
@@ -63,6 +63,7 @@ async function readFrom(
     // A batch that is not wanted need not be read to its end.
     position += Math.max(0, skipped - window.length);
     window = window.subarray(skipped);
+    if (isOver(window, 0, range)) return new Uint8Array();
     const missing = missingBytes(window, wanted, end - position);
     if (missing <= 0 || position >= end) return wholeBatches(window, wanted, range);
     const length = Math.min(end - position, missing);
@@ -98,12 +99,19 @@ function wholeBatches(window: Uint8Array, wanted: number, range: RemoteRange): U
   while (stop + BATCH_HEADER_BYTES <= window.length) {
     const { sizeInBytes } = readBatchHeader(window, stop);
     const isWhole = stop + sizeInBytes <= window.length;
+    if (isOver(window, stop, range)) break;
     if (stop === 0 && !isWhole) throw corrupt(range, "ends inside a batch");
     if (!isWhole || (stop > 0 && stop + sizeInBytes > wanted)) break;
     stop += sizeInBytes;
   }
   if (stop === 0 && window.length > 0) throw corrupt(range, "ends inside a batch's header");
   return window.subarray(0, stop);
+}
+
+/** Whether the batch at `position`, if its header is there, is not meant any more. */
+function isOver(window: Uint8Array, position: number, { beforeOffset }: RemoteRange): boolean {
+  if (beforeOffset === undefined || window.length < position + BATCH_HEADER_BYTES) return false;
+  return readBatchHeader(window, position).baseOffset >= beforeOffset;
 }
 
 function corrupt({ key, position, length }: RemoteRange, what: string): EdgelogError {

@@ -424,7 +424,7 @@ describe("a notice socket", () => {
     partition.append("d");
     partition.log.start = 2;
     partition.subscribers.logStartMoved();
-    expect(socket?.sent).toEqual(["0 1", "0 3", "0 4", "2 4"]);
+    expect(socket?.sent).toEqual(["0 1 1", "0 3 3", "0 4 4", "2 4 4"]);
     expect(partition.subscribers.count()).toBe(0);
   });
 

@@ -60,6 +60,10 @@ export class MemoryLog implements SubscriberLog {
     return this.end;
   }
 
+  lastStableOffset(): number {
+    return this.end;
+  }
+
   earliestLocalOffset(): number {
     return this.localStart;
   }

@@ -1,4 +1,10 @@
-import type { LogBounds, ReadFailure } from "../../../durable-objects/partition/rpc.ts";
+import type {
+  AbortedTransaction,
+  Isolation,
+  LogBounds,
+  ReadFailure,
+} from "../../../durable-objects/partition/rpc.ts";
+import { withAborted } from "../../cluster/committed-batches.ts";
 import { batchHeaders } from "../../log/batch-header.ts";
 import { mapAtOnce } from "../../model/at-once.ts";
 import { concatBytes, releaseBytes } from "../../model/bytes.ts";
@@ -48,6 +54,8 @@ interface Item {
   bytes: number;
   /** The offset behind it, at which the next read begins. */
   nextOffset: number;
+  /** Of a read_committed Fetch, in what has been read. */
+  aborted: readonly AbortedTransaction[];
   /** undefined: nothing was read, or not kept, because the answer was full before it. */
   outcome: Outcome | undefined;
 }
@@ -62,6 +70,7 @@ interface Outcome {
 /** What one read has found. */
 interface Found extends Outcome {
   readonly records: Uint8Array;
+  readonly aborted?: readonly AbortedTransaction[] | undefined;
 }
 
 const UNKNOWN_BOUNDS: LogBounds = {
@@ -75,6 +84,7 @@ class FetchRead {
   readonly #request: Request;
   readonly #call: Call;
   readonly #maxBytes: number;
+  readonly #isolation: Isolation;
   #items: readonly (readonly Item[])[] = [];
   #bytes = 0;
   /** There is more to read than there is room for. */
@@ -84,6 +94,7 @@ class FetchRead {
     this.#request = request;
     this.#call = call;
     this.#maxBytes = Math.max(0, Math.min(request.maxBytes, KAFKA_FETCH_BYTES_MAX));
+    this.#isolation = request.isolationLevel === READ_COMMITTED ? "read_committed" : "read_uncommitted";
   }
 
   async run(): Promise<void> {
@@ -96,7 +107,7 @@ class FetchRead {
     const enough = Math.min(minBytes, this.#maxBytes);
     for (let before = 0; this.#bytes < enough && !this.#isFull && !items.some(isWorthAnswering); ) {
       // A read ends where a segment does; as long as it brings something, the next may bring more.
-      const mayHaveMore = this.#bytes > before && items.some(isBehind);
+      const mayHaveMore = this.#bytes > before && items.some((item) => this.#isBehind(item));
       if (!mayHaveMore && !(await this.#somethingMoves(items, deadlineMs - Date.now()))) return;
       before = this.#bytes;
       await this.#read(items);
@@ -108,7 +119,7 @@ class FetchRead {
     const waiting = items.flatMap(({ topic, request: { partition }, outcome }) =>
       outcome === undefined || isFailure(topic)
         ? []
-        : [{ topic, partition, offset: outcome.bounds.highWatermark }],
+        : [{ topic, partition, isolation: this.#isolation, offset: this.#end(outcome.bounds) }],
     );
     return this.#call.session.fetches.moved(waiting, leftMs);
   }
@@ -147,7 +158,7 @@ class FetchRead {
       lastStableOffset: bounds.lastStableOffset,
       logStartOffset: bounds.logStartOffset,
       divergingEpoch: diverging,
-      abortedTransactions: this.#request.isolationLevel === READ_COMMITTED ? [] : null,
+      abortedTransactions: this.#isolation === "read_committed" ? item.aborted : null,
       records: recordsOf(item),
     };
   }
@@ -157,7 +168,7 @@ class FetchRead {
     const topic = await this.#call.session.fetches.topic(reference);
     return partitions.map((request) => {
       const { fetchOffset: nextOffset } = request;
-      return { request, topic, parts: [], bytes: 0, nextOffset, outcome: undefined };
+      return { request, topic, parts: [], bytes: 0, nextOffset, aborted: [], outcome: undefined };
     });
   }
 
@@ -178,7 +189,7 @@ class FetchRead {
         const share = Math.min(wanted, Math.max(KAFKA_FETCH_STEP_BYTES_MIN, fetchBytes.left));
         room -= share;
         fetchBytes.take(share);
-        const { records, ...outcome } = await this.#readPartition(item, share).finally(() =>
+        const { records, aborted, ...outcome } = await this.#readPartition(item, share).finally(() =>
           fetchBytes.give(share),
         );
         const { length } = records;
@@ -194,7 +205,7 @@ class FetchRead {
         item.outcome = outcome;
         this.#bytes += length;
         fetchBytes.take(length);
-        if (length > 0) keep(item, records);
+        if (length > 0) keep(item, records, aborted);
       }
     };
     await Promise.all(Array.from({ length: KAFKA_PARTITIONS_AT_ONCE }, worker));
@@ -207,7 +218,8 @@ class FetchRead {
       return true;
     }
     const { partition, currentLeaderEpoch, lastFetchedEpoch } = request;
-    const bounds = this.#call.session.fetches.boundsAtEnd(topic, partition, nextOffset);
+    const place = { topic, partition, isolation: this.#isolation, offset: nextOffset };
+    const bounds = this.#call.session.fetches.boundsAtEnd(place);
     if (bounds === undefined) return false;
     const agrees = (epoch: number) => epoch === -1 || epoch === bounds.leaderEpoch;
     if (!agrees(currentLeaderEpoch) || !agrees(lastFetchedEpoch)) return false;
@@ -219,15 +231,14 @@ class FetchRead {
     if (isFailure(topic)) return { bounds: UNKNOWN_BOUNDS, records: NO_RECORDS, failed: topic };
     const { cluster, fetches } = this.#call.session;
     const { partition, currentLeaderEpoch, lastFetchedEpoch } = request;
-    const isolation = this.#request.isolationLevel === READ_COMMITTED ? "read_committed" : "read_uncommitted";
     const answer = await cluster.read({ id: topic.id }, partition, {
       offset: nextOffset,
       maxBytes,
-      isolation,
+      isolation: this.#isolation,
       ...(currentLeaderEpoch >= 0 && { leaderEpoch: currentLeaderEpoch }),
     });
     if (isFailure(answer)) return refused(this.#inWordsOfVersion(answer));
-    const { batches, ...bounds } = answer;
+    const { batches, abortedTransactions: aborted, ...bounds } = answer;
     fetches.learned(topic, partition, bounds);
     if (lastFetchedEpoch >= 0 && lastFetchedEpoch < bounds.leaderEpoch) {
       const end = await cluster.offsetForLeaderEpoch({ id: topic.id }, partition, lastFetchedEpoch);
@@ -243,7 +254,16 @@ class FetchRead {
       );
       return { bounds, records: NO_RECORDS, failed };
     }
-    return { bounds, records: batches };
+    return { bounds, records: batches, aborted };
+  }
+
+  /** Where what the client may read ends. */
+  #end({ highWatermark, lastStableOffset }: LogBounds): number {
+    return this.#isolation === "read_committed" ? lastStableOffset : highWatermark;
+  }
+
+  #isBehind({ outcome, nextOffset }: Item): boolean {
+    return outcome !== undefined && nextOffset < this.#end(outcome.bounds);
   }
 
   /** Who asks by name knows nothing of ids. */
@@ -255,7 +275,8 @@ class FetchRead {
 }
 
 /** Behind what the item has. */
-function keep(item: Item, records: Uint8Array): void {
+function keep(item: Item, records: Uint8Array, aborted: readonly AbortedTransaction[] | undefined): void {
+  item.aborted = withAborted(item.aborted, aborted) ?? [];
   item.parts.push(records);
   item.bytes += records.length;
   for (const { header } of batchHeaders(records)) item.nextOffset = header.nextOffset;
@@ -279,10 +300,6 @@ function refused(failed: ReadFailure): Found {
 /** Errors and diverging epochs are told at once, whatever min_bytes says. */
 function isWorthAnswering({ outcome }: Item): boolean {
   return outcome?.failed !== undefined || outcome?.diverging !== undefined;
-}
-
-function isBehind({ outcome, nextOffset }: Item): boolean {
-  return outcome !== undefined && nextOffset < outcome.bounds.highWatermark;
 }
 
 function hasZstd(batches: Uint8Array): boolean {
