@@ -54,6 +54,29 @@ const shapes = fc.array(
 );
 
 describe("reading a range of a segment object", () => {
+  test("ends where a read_committed reader's view does, however much is asked for", async () => {
+    await fc.assert(
+      fc.asyncProperty(shapes, fc.nat(7), fc.nat(8), fc.nat(400_000), async (all, first, last, maxBytes) => {
+        const { bytes } = segment(all);
+        const { bucket } = bucketOf(bytes);
+        const starts = [...batchHeaders(bytes)].map(({ header, position }) => ({ ...header, position }));
+        const offset = starts[first % starts.length]?.baseOffset ?? 0;
+        const before = starts[last % (starts.length + 1)];
+        if (before === undefined) return;
+        const range = {
+          key: KEY,
+          position: 0,
+          length: bytes.length,
+          offset,
+          beforeOffset: before.baseOffset,
+        };
+        const read = await readRange(bucket, range, offset, maxBytes);
+        const whole = sliceFrom(bytes.subarray(0, before.position), offset, maxBytes);
+        expect(isSame(read, whole)).toBe(true);
+      }),
+    );
+  });
+
   test("gives what the segment itself would, from any offset, in any portion, at any place in the object", async () => {
     await fc.assert(
       fc.asyncProperty(
