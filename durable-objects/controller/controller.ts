@@ -14,16 +14,16 @@ import type { PartitionAddress } from "../../src/model/partition-address.ts";
 import { placementOf, type Topic } from "../../src/model/topic.ts";
 import type { Clock } from "../partition/storage.ts";
 import { ClusterSettings } from "./cluster-settings.ts";
-import { Groups } from "./groups.ts";
 import { Housekeeping } from "./housekeeping.ts";
 import { OpenedPartitions } from "./opened-partitions.ts";
+import { RegisteredNames } from "./registered-names.ts";
 import type {
   ClusterDescription,
   ConfigChanges,
   ControllerRpc,
   CreateTopicRequest,
   IssuedTicket,
-  ListGroupsRequest,
+  ListNamesRequest,
   ListTopicsRequest,
   ProducerIdBlock,
 } from "./rpc.ts";
@@ -41,7 +41,8 @@ export class Controller extends DurableObject<Env> implements ControllerRpc {
   readonly #settings: ClusterSettings;
   readonly #topics: Topics;
   readonly #opened: OpenedPartitions;
-  readonly #groups: Groups;
+  readonly #groups: RegisteredNames;
+  readonly #transactionalIds: RegisteredNames;
   readonly #housekeeping: Housekeeping;
   readonly #tickets: Tickets;
 
@@ -55,7 +56,8 @@ export class Controller extends DurableObject<Env> implements ControllerRpc {
     this.#settings = new ClusterSettings(this.#storage);
     this.#topics = new Topics(this.#storage, this.#clock);
     this.#opened = new OpenedPartitions(this.#storage);
-    this.#groups = new Groups(this.#storage);
+    this.#groups = new RegisteredNames(this.#storage, "groups", "group_id");
+    this.#transactionalIds = new RegisteredNames(this.#storage, "transactional_ids", "transactional_id");
     this.#tickets = new Tickets(this.#storage, this.#clock);
     this.#housekeeping = new Housekeeping(this.#storage, this.#clock, this.#topics, this.#opened, {
       configure: (address, version) => answered(this.#partition(address).configure(version)),
@@ -186,8 +188,21 @@ export class Controller extends DurableObject<Env> implements ControllerRpc {
     this.#groups.close(groupId);
   }
 
-  async listGroups(request: ListGroupsRequest): Promise<string[]> {
+  async listGroups(request: ListNamesRequest): Promise<string[]> {
     return this.#groups.list(request);
+  }
+
+  async openTransactionalId(transactionalId: string): Promise<ProducerIdBlock> {
+    this.#transactionalIds.open(transactionalId);
+    return this.#settings.allocateProducerIds();
+  }
+
+  async closeTransactionalId(transactionalId: string): Promise<void> {
+    this.#transactionalIds.close(transactionalId);
+  }
+
+  async listTransactionalIds(request: ListNamesRequest): Promise<string[]> {
+    return this.#transactionalIds.list(request);
   }
 
   async allocateProducerIds(): Promise<ProducerIdBlock> {

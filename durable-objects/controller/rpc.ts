@@ -27,7 +27,8 @@ export interface ListTopicsRequest {
   readonly limit?: number;
 }
 
-export interface ListGroupsRequest {
+/** Of groups, or of transactional ids. */
+export interface ListNamesRequest {
   /** Ids that sort after this one. */
   readonly after?: string;
   readonly limit?: number;
@@ -82,7 +83,12 @@ export interface ControllerRpc {
   openGroup(groupId: string): Promise<void>;
   closeGroup(groupId: string): Promise<void>;
   /** Ids of groups, sorted. One that is just being made or deleted may turn out to be blank. */
-  listGroups(request: ListGroupsRequest): Promise<string[]>;
+  listGroups(request: ListNamesRequest): Promise<string[]>;
+  /** A transactional id without a producer id records itself here, and is given some. */
+  openTransactionalId(transactionalId: string): Promise<ProducerIdBlock>;
+  closeTransactionalId(transactionalId: string): Promise<void>;
+  /** Transactional ids, sorted. One that has just been forgotten may be among them. */
+  listTransactionalIds(request: ListNamesRequest): Promise<string[]>;
   issueTicket(): Promise<IssuedTicket | Failure>;
   /** True the first time within the ticket's life, whichever isolate asks. */
   redeemTicket(ticket: string): Promise<boolean>;

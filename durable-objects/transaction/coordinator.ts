@@ -12,6 +12,8 @@ import {
   TRANSACTION_TIMEOUT_MS_MAX,
   TRANSACTIONAL_ID_EXPIRATION_MS,
 } from "../../src/model/limits.ts";
+import { ProducerIds } from "../../src/model/producer-ids.ts";
+import type { ProducerIdBlock } from "../controller/rpc.ts";
 import { Timers } from "../group/timers.ts";
 import type { Clock, LogStorage } from "../partition/storage.ts";
 import { deliverOutcome, type Participants } from "./outcome-delivery.ts";
@@ -46,8 +48,10 @@ import { TransactionStore } from "./transaction-store.ts";
 export interface CoordinatorSurroundings extends Participants {
   readonly storage: LogStorage;
   readonly clock: Clock;
-  /** One that nobody else has or will have. */
-  newProducerId(): Promise<number>;
+  /** Producer ids that nobody else has or will have. The Controller lists the transactional id from then on. */
+  openTransactionalId(): Promise<ProducerIdBlock>;
+  /** The Controller lists it no longer. */
+  closeTransactionalId(): Promise<void>;
 }
 
 /** What is due: a transaction's timeout, those who are still to be told, or the end of an id that is not used. */
@@ -59,6 +63,7 @@ export class Coordinator implements TransactionRpc {
   readonly #around: CoordinatorSurroundings;
   readonly #store: TransactionStore;
   #transaction: Transaction | undefined;
+  #producerIds = new ProducerIds();
   #completing: Promise<void> | undefined;
 
   constructor(transactionalId: string, around: CoordinatorSurroundings) {
@@ -153,11 +158,24 @@ export class Coordinator implements TransactionRpc {
     if (state === "Ongoing" && nowMs >= startedAtMs + timeoutMs)
       this.#change(fence(transaction, this.#tick()));
     else if (!isPrepared(transaction) && nowMs >= changedAtMs + TRANSACTIONAL_ID_EXPIRATION_MS) {
-      this.#around.storage.transactionSync(() => this.#store.drop());
-      this.#transaction = undefined;
+      await this.#forget(transaction);
     }
     this.#schedule();
     await this.#complete();
+  }
+
+  /** What was not used for so long that nobody knows it any more. */
+  async #forget(unused: Transaction): Promise<void> {
+    await this.#around.closeTransactionalId();
+    if (this.#transaction === unused) {
+      this.#around.storage.transactionSync(() => this.#store.drop());
+      this.#transaction = undefined;
+      // Who comes next is to be listed.
+      this.#producerIds = new ProducerIds();
+    } else {
+      // It was used meanwhile after all, and must be listed.
+      await this.#around.openTransactionalId();
+    }
   }
 
   // ── deciding ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -176,7 +194,7 @@ export class Coordinator implements TransactionRpc {
           this.#store.confirmUniqueness();
           return taken.identity;
         case "needs producer id":
-          newProducerId = await this.#around.newProducerId();
+          newProducerId = await this.#producerIds.allocate(() => this.#around.openTransactionalId());
           break;
         case "completing":
           if (!(await this.#completed(deadlineMs - this.#around.clock.now()))) return stillCompleting();

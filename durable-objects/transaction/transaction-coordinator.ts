@@ -4,7 +4,6 @@ import { type Failure, isFailure } from "../../src/model/errors.ts";
 import type { TopicId } from "../../src/model/ids.ts";
 import { ALARM_RETRY_MS } from "../../src/model/limits.ts";
 import { partitionAddress } from "../../src/model/partition-address.ts";
-import { ProducerIds } from "../../src/model/producer-ids.ts";
 import type { Topic } from "../../src/model/topic.ts";
 import { CONTROLLER_NAME } from "../controller/rpc.ts";
 import { platformStorage } from "../partition/platform-storage.ts";
@@ -34,7 +33,6 @@ export class TransactionCoordinator extends DurableObject<Env> implements Transa
   readonly #coordinator: Coordinator;
   /** As last known; a partition that says otherwise has them asked for again. */
   readonly #topics = new Map<TopicId, Topic>();
-  readonly #producerIds = new ProducerIds();
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -43,7 +41,8 @@ export class TransactionCoordinator extends DurableObject<Env> implements Transa
     this.#coordinator = new Coordinator(transactionalId, {
       storage,
       clock: CLOCK,
-      newProducerId: () => this.#producerIds.allocate(() => this.#controller().allocateProducerIds()),
+      openTransactionalId: () => this.#controller().openTransactionalId(transactionalId),
+      closeTransactionalId: () => this.#controller().closeTransactionalId(transactionalId),
       tellPartition: (topicId, partition, outcome) => this.#tellPartition(topicId, partition, outcome),
       tellGroup: (groupId, outcome) =>
         env.GROUP.get(env.GROUP.idFromName(groupId)).writeTransactionMarker(outcome),

@@ -4,7 +4,7 @@ import type {
   ControllerRpc,
   CreateTopicRequest,
   IssuedTicket,
-  ListGroupsRequest,
+  ListNamesRequest,
   ListTopicsRequest,
   ProducerIdBlock,
 } from "../../durable-objects/controller/rpc.ts";
@@ -107,8 +107,21 @@ export class ControllerClient implements ControllerRpc {
     unwrap(await this.#call("read", (controller) => controller.closeGroup(groupId)));
   }
 
-  async listGroups(request: ListGroupsRequest): Promise<string[]> {
+  async listGroups(request: ListNamesRequest): Promise<string[]> {
     return unwrap(await this.#call("read", (controller) => controller.listGroups(request)));
+  }
+
+  /** For coordinators; a front end has no use of it. */
+  async openTransactionalId(transactionalId: string): Promise<ProducerIdBlock> {
+    return unwrap(await this.#call("read", (controller) => controller.openTransactionalId(transactionalId)));
+  }
+
+  async closeTransactionalId(transactionalId: string): Promise<void> {
+    unwrap(await this.#call("read", (controller) => controller.closeTransactionalId(transactionalId)));
+  }
+
+  async listTransactionalIds(request: ListNamesRequest): Promise<string[]> {
+    return unwrap(await this.#call("read", (controller) => controller.listTransactionalIds(request)));
   }
 
   /** Tried twice like a read: a block that was given and never arrived is lost, and there are enough. */

@@ -1,7 +1,7 @@
 import type { GroupSummary } from "../../durable-objects/group/rpc.ts";
 import { mapAtOnce } from "../model/at-once.ts";
 import { EdgelogError, isFailure } from "../model/errors.ts";
-import { GROUPS_ASKED_AT_ONCE, GROUPS_PER_LIST_MAX } from "../model/limits.ts";
+import { GROUPS_ASKED_AT_ONCE, NAMES_PER_LIST_MAX } from "../model/limits.ts";
 import type { Cluster } from "./cluster.ts";
 
 export interface ListedGroup extends GroupSummary {
@@ -29,7 +29,7 @@ export interface GroupsPageRequest {
  */
 export async function groupsPage(
   cluster: Cluster,
-  { after = "", limit = GROUPS_PER_LIST_MAX, isWanted = () => true }: GroupsPageRequest = {},
+  { after = "", limit = NAMES_PER_LIST_MAX, isWanted = () => true }: GroupsPageRequest = {},
 ): Promise<GroupsPage> {
   const ids = await cluster.controller.listGroups({ after, limit });
   const wanted = ids.filter(isWanted);

@@ -12,8 +12,8 @@ import {
   GROUP_POLL_RECORDS_MAX,
   GROUP_SESSION_TIMEOUT_MS,
   GROUP_SUBSCRIBED_TOPICS_MAX,
-  GROUP_TOPIC_REGEX_CHARACTERS_MAX,
   HTTP_OFFSETS_PER_REQUEST_MAX,
+  NAME_REGEX_CHARACTERS_MAX,
   OFFSET_METADATA_CHARACTERS_MAX,
   READ_BYTES_DEFAULT,
   READ_BYTES_MAX,
@@ -39,7 +39,7 @@ const Poll = z
     topic_pattern: z
       .string()
       .min(1)
-      .max(GROUP_TOPIC_REGEX_CHARACTERS_MAX)
+      .max(NAME_REGEX_CHARACTERS_MAX)
       .optional()
       .openapi({ description: "RE2's syntax; matches whole names." }),
     member_id: MemberId.optional().openapi({

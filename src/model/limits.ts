@@ -159,7 +159,7 @@ export const GROUP_TOPICS_REFRESH_MS = 5 * SECOND_MS;
 /** Partitions that one group's members are assigned here, and topics that one member subscribes to by name. */
 export const GROUP_ASSIGNED_PARTITIONS_MAX = 100_000;
 export const GROUP_SUBSCRIBED_TOPICS_MAX = 5_000;
-export const GROUP_TOPIC_REGEX_CHARACTERS_MAX = 1_000;
+export const NAME_REGEX_CHARACTERS_MAX = 1_000;
 /** Kafka's `offset.metadata.max.bytes`. */
 export const OFFSET_METADATA_CHARACTERS_MAX = 4_096;
 /** Offsets that one group keeps. */
@@ -170,7 +170,8 @@ export const GROUP_OFFSETS_PER_PAGE_MAX = 1_000;
 export const OFFSETS_RETENTION_MINUTES = { least: 1, most: 2 ** 31 - 1 } as const;
 export const OFFSETS_RETENTION_MINUTES_DEFAULT = 7 * 24 * 60;
 export const OFFSETS_RETENTION_CHECK_MS = 600 * SECOND_MS;
-export const GROUPS_PER_LIST_MAX = 1_000;
+/** Groups, or transactional ids, in one answer of the Controller. */
+export const NAMES_PER_LIST_MAX = 1_000;
 /** Groups that one request asks at the same time. */
 export const GROUPS_ASKED_AT_ONCE = 16;
 /** How often a member sends `ping` over its socket: a browser lets a page in the background do so once a minute. */
@@ -209,6 +210,8 @@ export const TRANSACTIONAL_ID_EXPIRATION_MS = 7 * 24 * 3_600 * SECOND_MS;
 /** What one transaction writes to: they are kept in one row. */
 export const TRANSACTION_PARTITIONS_MAX = 20_000;
 export const TRANSACTION_GROUPS_MAX = 500;
+/** Transactional ids that one request asks at the same time. */
+export const TRANSACTIONS_ASKED_AT_ONCE = 16;
 /** Partitions and groups that are told at a time how a transaction has ended. */
 export const TRANSACTION_MARKERS_AT_ONCE = 32;
 /** How long whoever ends a transaction waits until all of them have been told; then they are told after the answer. */

@@ -6,6 +6,7 @@ import { describeTransactionsApi } from "../../src/kafka/messages/describe-trans
 import { findCoordinatorApi } from "../../src/kafka/messages/find-coordinator.ts";
 import { initProducerIdApi } from "../../src/kafka/messages/init-producer-id.ts";
 import { listOffsetsApi } from "../../src/kafka/messages/list-offsets.ts";
+import { listTransactionsApi } from "../../src/kafka/messages/list-transactions.ts";
 import { decodeBatches } from "../../src/log/decode-batch.ts";
 import { type ErrorName, errorRow } from "../../src/model/errors.ts";
 import { HELD_PATH, type Held } from "./inspection.ts";
@@ -215,6 +216,37 @@ it("what producers and transactions are doing can be asked", async () => {
   expect(topics[0]?.partitions[0]?.activeProducers).toMatchObject([
     { producerId, producerEpoch, currentTxnStartOffset: 0 },
   ]);
+});
+
+it("transactional ids can be listed, by state, producer, age and name", async () => {
+  const topic = await newTopic();
+  const [open, idle] = [await newProducer(), await newProducer()];
+  expect(await open.produce(topic, "open")).toBe(0);
+  const listed = async (filters: {
+    readonly stateFilters?: string[];
+    readonly producerIdFilters?: number[];
+    readonly durationFilter?: number;
+    readonly transactionalIdPattern?: string;
+  }) => {
+    const { transactionStates, errorCode } = await client.ask(listTransactionsApi, 2, {
+      stateFilters: [],
+      producerIdFilters: [],
+      ...filters,
+    });
+    return errorCode === 0 ? transactionStates.map(({ transactionalId }) => transactionalId) : errorCode;
+  };
+  expect(await listed({})).toEqual(expect.arrayContaining([open.transactionalId, idle.transactionalId]));
+  expect(await listed({ stateFilters: ["Ongoing"] })).toContain(open.transactionalId);
+  expect(await listed({ stateFilters: ["Ongoing"] })).not.toContain(idle.transactionalId);
+  expect(await listed({ producerIdFilters: [idle.producerId] })).toEqual([idle.transactionalId]);
+  expect(await listed({ durationFilter: 3_600_000 })).toEqual([]);
+  expect(await listed({ transactionalIdPattern: idle.transactionalId })).toEqual([idle.transactionalId]);
+  expect(await listed({ transactionalIdPattern: "(" })).toBe(codeOf("INVALID_REGULAR_EXPRESSION"));
+  const { unknownStateFilters } = await client.ask(listTransactionsApi, 0, {
+    stateFilters: ["Ongoing", "Confused"],
+    producerIdFilters: [],
+  });
+  expect(unknownStateFilters).toEqual(["Confused"]);
 });
 
 it("a partition that there is not keeps the others of its request out of the transaction", async () => {

@@ -9,6 +9,12 @@ export class CoordinatorWorld {
   /** Who was told what, in order: `topic/partition` or the group. */
   readonly told: { readonly who: string; readonly outcome: TransactionOutcome }[] = [];
   nowMs = 1_000;
+  /** By the Controller. */
+  isListed = false;
+  /** While the Controller strikes it out. */
+  closing = async () => {
+    this.isListed = false;
+  };
   /** What those who are told answer. */
   answer: (who: string) => Promise<Failure | null> = async () => null;
   #producerIds = 100;
@@ -34,7 +40,11 @@ export class CoordinatorWorld {
     const coordinator = new Coordinator("id", {
       storage: this.storage,
       clock: { now: () => this.nowMs },
-      newProducerId: async () => this.#producerIds++,
+      openTransactionalId: async () => {
+        this.isListed = true;
+        return { first: this.#producerIds++, count: 1 };
+      },
+      closeTransactionalId: () => this.closing(),
       tellPartition: (topicId, partition, outcome) => tell(`${topicId}/${partition}`, outcome),
       tellGroup: (groupId, outcome) => tell(groupId, outcome),
     });

@@ -118,8 +118,24 @@ describe("a transactional id that nobody has begun with", () => {
     expect(world.nowMs - begunMs).toBeGreaterThanOrEqual(TRANSACTIONAL_ID_EXPIRATION_MS - 1);
     expect(errorOf(await world.coordinator.describe())).toBe("TRANSACTIONAL_ID_NOT_FOUND");
     expect(world.coordinator.timers.nextAtMs).toBeUndefined();
+    expect(world.isListed).toBe(false);
     expect(await init(world)).toEqual({ producerId: 101, producerEpoch: 0 });
+    expect(world.isListed).toBe(true);
   });
+});
+
+test("a transactional id that is used while the Controller strikes it out stays, and is listed", async () => {
+  const { world } = await begun();
+  let used: Promise<unknown> = Promise.resolve();
+  const close = world.closing;
+  world.closing = async () => {
+    used = init(world);
+    await close();
+  };
+  await world.ring();
+  expect(await used).toEqual({ producerId: 100, producerEpoch: 1 });
+  expect(world.isListed).toBe(true);
+  expect((await describeIt(world)).producerEpoch).toBe(1);
 });
 
 describe("who takes part in a transaction", () => {

@@ -10,6 +10,7 @@
 import { type Failure, failure, isFailure } from "../../../src/model/errors.ts";
 import type { TopicId } from "../../../src/model/ids.ts";
 import { GROUP_ASSIGNED_PARTITIONS_MAX } from "../../../src/model/limits.ts";
+import { type NamePattern, namePattern } from "../../../src/model/name-pattern.ts";
 import { Members } from "../members.ts";
 import { type ConsumerGroupHeartbeatRequest, LEAVE_STATIC_EPOCH } from "../rpc.ts";
 import type { GroupContext } from "../settings.ts";
@@ -19,7 +20,6 @@ import { type ConsumerMember, consumerMemberCodec } from "./consumer-member.ts";
 import { PartitionOwners } from "./partition-owners.ts";
 import { reconcile } from "./reconcile.ts";
 import type { KnownTopic, Subscriptions, TopicSnapshot } from "./topic-directory.ts";
-import { type TopicPattern, topicPattern } from "./topic-pattern.ts";
 
 /** What is stored of the group itself. */
 export interface ConsumerRecord {
@@ -42,7 +42,7 @@ export class Membership {
   readonly #context: GroupContext;
   readonly #members: Members<ConsumerMember>;
   readonly #owners = new PartitionOwners();
-  readonly #patterns = new Map<string, TopicPattern>();
+  readonly #patterns = new Map<string, NamePattern>();
   /** Of all members together; undefined: to be gathered anew. */
   #subscriptions: Subscriptions | undefined;
   #record: ConsumerRecord;
@@ -149,10 +149,10 @@ export class Membership {
     return !isFailure(pattern) && pattern.matches(topic);
   }
 
-  #pattern(regex: string): TopicPattern | Failure {
+  #pattern(regex: string): NamePattern | Failure {
     const known = this.#patterns.get(regex);
     if (known !== undefined) return known;
-    const pattern = topicPattern(regex);
+    const pattern = namePattern(regex);
     if (isFailure(pattern)) return pattern;
     if (this.#patterns.size >= this.#context.settings.membersMax) this.#patterns.clear();
     this.#patterns.set(regex, pattern);
@@ -219,7 +219,7 @@ export class Membership {
   #allSubscriptions(): Subscriptions {
     if (this.#subscriptions !== undefined) return this.#subscriptions;
     const names = new Set<string>();
-    const patterns = new Map<string, TopicPattern>();
+    const patterns = new Map<string, NamePattern>();
     for (const { topicNames, topicRegex } of this.#members.values()) {
       for (const name of topicNames) names.add(name);
       const pattern = topicRegex === "" ? undefined : this.#pattern(topicRegex);

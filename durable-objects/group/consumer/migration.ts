@@ -4,6 +4,7 @@
  */
 
 import { type Failure, failure, isFailure } from "../../../src/model/errors.ts";
+import { namePattern } from "../../../src/model/name-pattern.ts";
 import { ClassicGroup } from "../classic/classic-group.ts";
 import type { ClassicMember } from "../classic/classic-member.ts";
 import {
@@ -21,7 +22,6 @@ import { ConsumerGroup } from "./consumer-group.ts";
 import { newConsumerMember } from "./consumer-member.ts";
 import type { ConsumerRecord, NewSubscription } from "./membership.ts";
 import type { KnownTopic, Subscriptions, TopicSnapshot } from "./topic-directory.ts";
-import { topicPattern } from "./topic-pattern.ts";
 
 interface ReadableMember {
   readonly member: ClassicMember;
@@ -51,7 +51,7 @@ export function planUpgrade(group: ClassicGroup, joining: NewSubscription): Upgr
     for (const { topic } of assigned) names.add(topic);
   }
   const regex = joining.subscribedTopicRegex ?? "";
-  const pattern = topicPattern(regex);
+  const pattern = namePattern(regex);
   if (isFailure(pattern)) return pattern;
   return { members, needs: { names, patterns: new Map(regex === "" ? [] : [[regex, pattern]]) } };
 }

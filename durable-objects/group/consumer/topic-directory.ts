@@ -4,9 +4,9 @@ import {
   TOPICS_PER_LIST_MAX,
   TOPICS_PER_LOOK_UP_MAX,
 } from "../../../src/model/limits.ts";
+import type { NamePattern } from "../../../src/model/name-pattern.ts";
 import type { Topic } from "../../../src/model/topic.ts";
 import type { Clock } from "../../partition/storage.ts";
-import type { TopicPattern } from "./topic-pattern.ts";
 
 /** What the Controller is asked. */
 export interface TopicLookUp {
@@ -34,7 +34,7 @@ export interface TopicSnapshot {
 
 export interface Subscriptions {
   readonly names: ReadonlySet<string>;
-  readonly patterns: ReadonlyMap<string, TopicPattern>;
+  readonly patterns: ReadonlyMap<string, NamePattern>;
 }
 
 /**
@@ -120,7 +120,7 @@ export class TopicDirectory {
   }
 
   async #match(
-    patterns: ReadonlyMap<string, TopicPattern>,
+    patterns: ReadonlyMap<string, NamePattern>,
     into: Map<string, KnownTopic>,
   ): Promise<Map<string, string[]>> {
     const matches = new Map<string, string[]>([...patterns.keys()].map((regex) => [regex, []]));

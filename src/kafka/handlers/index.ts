@@ -29,6 +29,7 @@ import { leaveGroup } from "./leave-group.ts";
 import { listGroups } from "./list-groups.ts";
 import { listOffsets } from "./list-offsets.ts";
 import { listPartitionReassignments } from "./list-partition-reassignments.ts";
+import { listTransactions } from "./list-transactions.ts";
 import { metadata } from "./metadata.ts";
 import { offsetCommit } from "./offset-commit.ts";
 import { offsetDelete } from "./offset-delete.ts";
@@ -81,6 +82,7 @@ const HANDLERS: ReadonlyMap<number, Handler> = new Map(
     addOffsetsToTxn,
     endTxn,
     describeTransactions,
+    listTransactions,
     saslHandshake,
     saslAuthenticate,
   ]

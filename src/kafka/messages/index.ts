@@ -28,6 +28,7 @@ import { leaveGroupApi } from "./leave-group.ts";
 import { listGroupsApi } from "./list-groups.ts";
 import { listOffsetsApi } from "./list-offsets.ts";
 import { listPartitionReassignmentsApi } from "./list-partition-reassignments.ts";
+import { listTransactionsApi } from "./list-transactions.ts";
 import { metadataApi } from "./metadata.ts";
 import { offsetCommitApi } from "./offset-commit.ts";
 import { offsetDeleteApi } from "./offset-delete.ts";
@@ -71,6 +72,7 @@ export const APIS: ReadonlyMap<number, Api> = new Map(
     listGroupsApi,
     listOffsetsApi,
     listPartitionReassignmentsApi,
+    listTransactionsApi,
     metadataApi,
     offsetCommitApi,
     offsetDeleteApi,
