@@ -138,6 +138,7 @@ class BareSession extends RpcTarget {
 /** Only there because wrangler.toml names them. */
 export class Controller extends DurableObject {}
 export class GroupCoordinator extends DurableObject {}
+export class TransactionCoordinator extends DurableObject {}
 
 export default {
   async fetch(request, env) {

@@ -6,6 +6,7 @@
 import { Controller as RealController } from "../../durable-objects/controller/controller.ts";
 import { GroupCoordinator as RealGroupCoordinator } from "../../durable-objects/group/group-coordinator.ts";
 import { PartitionLog as RealPartitionLog } from "../../durable-objects/partition/partition-log.ts";
+import { TransactionCoordinator as RealTransactionCoordinator } from "../../durable-objects/transaction/transaction-coordinator.ts";
 import type { Env } from "../../src/env.ts";
 import worker from "../../src/worker.ts";
 import { type Counts, noCounts } from "../billing/counts.ts";
@@ -60,9 +61,17 @@ export class GroupCoordinator extends RealGroupCoordinator {
   }
 }
 
+export class TransactionCoordinator extends RealTransactionCoordinator {
+  constructor(ctx: DurableObjectState, env: Env) {
+    countStorage(ctx);
+    super(ctx, countedEnv(env));
+  }
+}
+
 countCalls(PartitionLog.prototype, RealPartitionLog.prototype);
 countCalls(Controller.prototype, RealController.prototype);
 countCalls(GroupCoordinator.prototype, RealGroupCoordinator.prototype);
+countCalls(TransactionCoordinator.prototype, RealTransactionCoordinator.prototype);
 
 export default {
   fetch(request, env, context) {

@@ -12,6 +12,7 @@ interface ProbeEnv {
 
 export class Controller extends DurableObject {}
 export class GroupCoordinator extends DurableObject {}
+export class TransactionCoordinator extends DurableObject {}
 
 /** Counts, durably. */
 export class PartitionLog extends DurableObject {
