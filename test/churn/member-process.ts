@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
+import { setTimeout as delay } from "node:timers/promises";
 import type { MemberLog } from "./check.ts";
 import { hasAssigned, readEvents } from "./events.ts";
 import type { Member } from "./member.ts";
@@ -61,6 +62,13 @@ export class MemberProcess implements Member {
     const timer = setTimeout(() => this.#child.kill("SIGKILL"), STOP_MS_MAX);
     await this.ended;
     clearTimeout(timer);
+  }
+
+  /** It stands still for so long, as a process of a machine that is too busy does. */
+  async freeze(ms: number): Promise<void> {
+    this.#child.kill("SIGSTOP");
+    await Promise.race([delay(ms, undefined, { ref: false }), this.ended]);
+    this.#child.kill("SIGCONT");
   }
 
   async log(): Promise<MemberLog> {
