@@ -33,7 +33,10 @@ const ConsumeQuery = z.strictObject({
   max_wait_ms: digits({ max: READ_WAIT_MS_MAX })
     .optional()
     .openapi({ description: "0 if absent: answer at once." }),
-  isolation: z.enum(["read_uncommitted", "read_committed"]).optional(),
+  isolation: z.enum(["read_uncommitted", "read_committed"]).optional().openapi({
+    description:
+      "`read_committed`: no records of transactions that are open or aborted, and nothing behind the first open one; an answer may hold no record though its next_offset has moved on. `read_uncommitted` if absent.",
+  }),
   value: z.enum(["json"]).optional().openapi({
     description: "`json`: values that are JSON texts appear as what they say, others as without it.",
   }),

@@ -48,7 +48,10 @@ export const offsetRoutes = newRoutes().openapi(
             description:
               "In ms: the first record at least that young. `earliest`: the log start. `latest` (the default): the log end. `max-timestamp`: the youngest record. `earliest-local`: the first offset that is not only in R2. `latest-tiered`: the last offset in R2.",
           }),
-        isolation: z.enum(["read_uncommitted", "read_committed"]).optional(),
+        isolation: z.enum(["read_uncommitted", "read_committed"]).optional().openapi({
+          description:
+            "`read_committed`: the log ends where the first open transaction begins. `read_uncommitted` if absent.",
+        }),
       }),
     },
     responses: {
