@@ -10,7 +10,7 @@ export interface AbortedRow extends AbortedTransaction {
   readonly lastStableOffset: number;
 }
 
-export const CREATE_ABORTED_TRANSACTIONS = `CREATE TABLE IF NOT EXISTS aborted_transactions (last_offset INTEGER PRIMARY KEY,
+export const CREATE_ABORTED_TRANSACTIONS = `CREATE TABLE aborted_transactions (last_offset INTEGER PRIMARY KEY,
   first_offset INTEGER NOT NULL, producer_id INTEGER NOT NULL, last_stable_offset INTEGER NOT NULL)`;
 
 export class AbortedTransactions {
@@ -21,9 +21,10 @@ export class AbortedTransactions {
     this.#storage = storage;
   }
 
-  /** A log of before there were transactions gets its table now. */
   recover(): void {
-    this.#storage.exec(CREATE_ABORTED_TRANSACTIONS);
+    const table = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'aborted_transactions'";
+    // A log of before there were transactions gets its table now; to the others waking is no write.
+    if (this.#storage.exec(table).length === 0) this.#storage.exec(CREATE_ABORTED_TRANSACTIONS);
     this.#isEmpty = this.#storage.exec("SELECT 1 FROM aborted_transactions LIMIT 1").length === 0;
   }
 

@@ -2,7 +2,7 @@ import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../../src/env.ts";
 import { type Failure, isFailure } from "../../src/model/errors.ts";
 import type { TopicId } from "../../src/model/ids.ts";
-import { ALARM_RETRY_MS } from "../../src/model/limits.ts";
+import { ALARM_RETRY_MS, TOPICS_PER_LOOK_UP_MAX } from "../../src/model/limits.ts";
 import { partitionAddress } from "../../src/model/partition-address.ts";
 import type { Topic } from "../../src/model/topic.ts";
 import { CONTROLLER_NAME } from "../controller/rpc.ts";
@@ -98,6 +98,7 @@ export class TransactionCoordinator extends DurableObject<Env> implements Transa
   ): Promise<Failure | null> {
     const topic = this.#topics.get(topicId) ?? (await this.#controller().topicById(topicId));
     if (isFailure(topic)) return topic;
+    if (this.#topics.size >= TOPICS_PER_LOOK_UP_MAX) this.#topics.clear();
     this.#topics.set(topicId, topic);
     const { name, jurisdiction, locationHint } = partitionAddress(topic, partition);
     const { PARTITION } = this.env;
