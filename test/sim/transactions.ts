@@ -309,6 +309,9 @@ class TransactionalProducer {
     );
     if (isFailure(answer)) return this.#failed("append", answer);
     transaction.batches.push(place);
+    this.#workload.platform.note(
+      () => `batch ${id} is acknowledged at ${answer.baseOffset} of ${topic.name}-${partition}`,
+    );
     this.#sequences[partition] = baseSequence + records;
     return true;
   }
