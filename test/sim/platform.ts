@@ -3,9 +3,9 @@
 import type { Random } from "../crash/random.ts";
 import { Bucket } from "./bucket.ts";
 import { ServerEnd } from "./connection.ts";
-import { CLOCK_JUMP_MS_MAX, type Faults } from "./faults.ts";
+import { CLOCK_JUMP_MS_MAX, type Faults, LATE_MS_MAX } from "./faults.ts";
 import type { Instance } from "./instance.ts";
-import { ObjectHost } from "./object-host.ts";
+import { isFault, ObjectHost } from "./object-host.ts";
 import { Scheduler } from "./scheduler.ts";
 
 export type ObjectClass = "CONTROLLER" | "PARTITION" | "GROUP" | "TRANSACTION";
@@ -14,6 +14,8 @@ export type ObjectClass = "CONTROLLER" | "PARTITION" | "GROUP" | "TRANSACTION";
 export type Classes = Readonly<Record<ObjectClass, (context: unknown, environment: unknown) => object>>;
 
 const NOTES_KEPT = 400;
+/** How those who take part in a transaction are told of its end. */
+const MARKER = "writeTransactionMarker";
 
 export class Platform {
   readonly random: Random;
@@ -46,8 +48,23 @@ export class Platform {
     return new Proxy(Object.create(null), {
       get: (_, method) =>
         typeof method === "string" && method !== "then"
-          ? (...args: unknown[]) => host.call(method, args, caller)
+          ? (...args: unknown[]) => {
+              if (method === MARKER) this.#repeatLate(host, method, args);
+              return host.call(method, args, caller);
+            }
           : undefined,
+    });
+  }
+
+  /** What its caller has given up, and told again, may arrive all the same, when nobody thinks of it any more. */
+  #repeatLate(host: ObjectHost, method: string, args: readonly unknown[]): void {
+    if (!this.random.chance(this.faults.requestsRepeated)) return;
+    this.count("markers repeated late");
+    const again = structuredClone(args);
+    this.scheduler.after(this.random.next() * LATE_MS_MAX, () => {
+      host.call(method, [...again], undefined).catch((error: unknown) => {
+        if (!isFault(error)) throw error;
+      });
     });
   }
 
