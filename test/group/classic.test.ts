@@ -334,6 +334,18 @@ describe("a static member", () => {
     expect(ok(await joined).members.map(({ instanceId }) => instanceId)).toEqual(["instance-1", null]);
   });
 
+  test("whose rebalance timeout is 0 is waited for as well, and keeps nobody from being answered", async () => {
+    const world = new GroupWorld();
+    const request = joinRequest({ ...instance, rebalanceTimeoutMs: 0 });
+    const first = ok(await world.ask((group) => group.joinGroup(request)));
+    await assignStatic(world, first, bytes(7));
+    const { memberId } = await joining(world, { rebalanceTimeoutMs: 0 });
+    await world.ask((group) => group.leaveGroup([{ memberId, instanceId: null }]));
+    await world.advance(5_000);
+    const again = { ...request, memberId: first.memberId };
+    expect(ok(await world.ask((group) => group.joinGroup(again))).members).toHaveLength(1);
+  });
+
   test("can be removed by its instance id alone", async () => {
     const world = new GroupWorld();
     await world.ask((group) => group.joinGroup(joinRequest(instance)));

@@ -8,6 +8,7 @@
  */
 
 import { type Failure, failure } from "../../../src/model/errors.ts";
+import { GROUP_SESSION_TIMEOUT_MS } from "../../../src/model/limits.ts";
 import type { JoinGroupResult, SyncedGroup } from "../rpc.ts";
 import type { GroupContext } from "../settings.ts";
 import { type ClassicMember, electProtocol, metadataOf, NO_BYTES, sameBytes } from "./classic-member.ts";
@@ -122,8 +123,10 @@ export class Rebalance {
     }
     this.#initial = undefined;
     if (this.#roster.members.size > 0 && !this.#electLeader()) {
-      // Only static members are left, and none of them is back: until their sessions end.
-      this.#setTimer(JOIN_TIMER, this.#roster.rebalanceTimeoutMs());
+      // Only static members are left, and none of them is back: until their sessions end. They may have joined with a
+      // rebalance timeout of 0.
+      const timeoutMs = Math.max(this.#roster.rebalanceTimeoutMs(), GROUP_SESSION_TIMEOUT_MS.least);
+      this.#setTimer(JOIN_TIMER, timeoutMs);
       return;
     }
     this.#roster.change({ generation: this.#roster.record.generation + 1 });
