@@ -180,7 +180,7 @@ export class Coordinator implements GroupRpc {
         : new ConsumerGroup(this.#context, record);
     this.#current.value.restore();
     this.sockets.restored();
-    this.#offsets.schedule(this.#current.value);
+    this.#offsets.restore(this.#current.value);
   }
 
   // ── classic ────────────────────────────────────────────────────────────────────────────────────────────────────────

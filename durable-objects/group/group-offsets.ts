@@ -37,7 +37,7 @@ export interface OffsetRules {
   /** Why nothing must be committed. */
   commitProblem(committer: Committer): Failure | undefined;
   isSubscribedTo(topic: string): boolean;
-  /** From when their retention counts: each commit, or a time in ms; undefined: they do not expire now. */
+  /** From when their retention counts: each commit, or a time in ms; undefined: nothing expires now. */
   readonly offsetsExpireFrom: number | "commit" | undefined;
 }
 
@@ -218,7 +218,8 @@ export class GroupOffsets {
 
   /** True if there is nothing left that the group would be kept for. */
   expire(group: OffsetRules): boolean {
-    this.#offsets.expire(this.#context.clock.now(), this.#expiryRule(group));
+    const rule = this.#expiryRule(group);
+    if (rule !== undefined) this.#offsets.expire(this.#context.clock.now(), rule);
     if (group.isEmpty && this.#count() === 0) return true;
     this.schedule(group);
     return false;
@@ -226,12 +227,24 @@ export class GroupOffsets {
 
   /** Never sooner than the check interval: an empty group without offsets stays for so long, too. */
   schedule(group: OffsetRules): void {
+    this.#schedule(group, this.#context.clock.now() + this.#context.settings.offsetsRetentionCheckMs);
+  }
+
+  /** The object has woken: what is due is due now, or whoever wakes it again and again would put it off for ever. */
+  restore(group: OffsetRules): void {
+    this.#schedule(group, this.#context.clock.now());
+  }
+
+  #schedule(group: OffsetRules, soonestMs: number): void {
     const { offsetsRetentionCheckMs, offsetsRetentionMs } = this.#context.settings;
     const nowMs = this.#context.clock.now();
-    const soonestMs = nowMs + offsetsRetentionCheckMs;
-    const nextMs =
-      this.#offsets.nextExpiryMs(this.#expiryRule(group)) ??
-      (group.isEmpty ? soonestMs : nowMs + offsetsRetentionMs);
+    const rule = this.#expiryRule(group);
+    let nextMs = nowMs + offsetsRetentionCheckMs;
+    if (rule !== undefined) {
+      const emptyUntilMs = rule.fromMs === undefined ? soonestMs : rule.fromMs + offsetsRetentionCheckMs;
+      nextMs =
+        this.#offsets.nextExpiryMs(rule) ?? (group.isEmpty ? emptyUntilMs : nowMs + offsetsRetentionMs);
+    }
     this.#context.timers.set(OFFSETS_TIMER, Math.max(nextMs, soonestMs));
   }
 

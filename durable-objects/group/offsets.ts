@@ -13,6 +13,8 @@ export interface ExpiryRule {
   isKept(topic: string): boolean;
 }
 
+/** Its own time, or what the rule says: bind `fromMs` and `retentionMs`. */
+const EXPIRES_AT_MS = "coalesce(expires_at_ms, coalesce(?, committed_at_ms) + ?)";
 const IS_STABLE = "(topic_id, partition) NOT IN (SELECT topic_id, partition FROM transactional_offsets)";
 
 export class Offsets {
@@ -106,39 +108,37 @@ export class Offsets {
     this.#named.delete(topicId);
   }
 
-  /** Removes what has expired and no transaction may yet commit anew; without a rule, only what has a time of its own. */
-  expire(nowMs: number, rule: ExpiryRule | undefined): void {
+  /** Removes what has expired and no transaction may yet commit anew, and the names of topics that nothing is left of. */
+  expire(nowMs: number, rule: ExpiryRule): void {
     for (const { topicId, topic } of this.topics()) {
-      if (rule?.isKept(topic) === true) continue;
+      if (rule.isKept(topic)) continue;
       this.#exec(
-        `DELETE FROM offsets WHERE topic_id = ? AND expires_at_ms <= ? AND ${IS_STABLE}`,
-        topicId,
-        nowMs,
-      );
-      if (rule === undefined) continue;
-      this.#exec(
-        `DELETE FROM offsets
-         WHERE topic_id = ? AND expires_at_ms IS NULL AND coalesce(?, committed_at_ms) <= ? AND ${IS_STABLE}`,
+        `DELETE FROM offsets WHERE topic_id = ? AND ${EXPIRES_AT_MS} <= ? AND ${IS_STABLE}`,
         topicId,
         rule.fromMs ?? null,
-        nowMs - rule.retentionMs,
+        rule.retentionMs,
+        nowMs,
       );
     }
+    this.#exec(
+      `DELETE FROM topics WHERE NOT EXISTS (SELECT 1 FROM offsets WHERE topic_id = topics.topic_id)
+       AND NOT EXISTS (SELECT 1 FROM transactional_offsets WHERE topic_id = topics.topic_id)`,
+    );
+    this.#named = new Set();
   }
 
   /** When the next of them expires, or undefined if none does. */
-  nextExpiryMs(rule: ExpiryRule | undefined): number | undefined {
+  nextExpiryMs(rule: ExpiryRule): number | undefined {
     let next = Number.POSITIVE_INFINITY;
     for (const { topicId, topic } of this.topics()) {
-      if (rule?.isKept(topic) === true) continue;
+      if (rule.isKept(topic)) continue;
       const [row = {}] = this.#exec(
-        `SELECT min(expires_at_ms) AS own, min(iif(expires_at_ms IS NULL, committed_at_ms, NULL)) AS committed
-         FROM offsets WHERE topic_id = ?`,
+        `SELECT min(${EXPIRES_AT_MS}) AS next FROM offsets WHERE topic_id = ?`,
+        rule.fromMs ?? null,
+        rule.retentionMs,
         topicId,
       );
-      if (row.own !== null) next = Math.min(next, integer(row, "own"));
-      if (row.committed === null || rule === undefined) continue;
-      next = Math.min(next, (rule.fromMs ?? integer(row, "committed")) + rule.retentionMs);
+      if (row.next !== null) next = Math.min(next, integer(row, "next"));
     }
     return next === Number.POSITIVE_INFINITY ? undefined : next;
   }

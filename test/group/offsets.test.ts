@@ -336,4 +336,43 @@ describe("expiry", () => {
     }
     expect(await stored(world)).toEqual({ "topic-0": 1 });
   });
+
+  test("never while a group rebalances, not even after the time that an old client asks for", async () => {
+    const world = new GroupWorld();
+    const { memberId, generation } = await alone(world, { sessionTimeoutMs: 1_800_000 });
+    const other = { topicId: OTHER_ID, topic: "other" };
+    const request = { memberId, generation, retentionMs: 60_000 };
+    ok(await commit(world, request, { offset: 1 }, { ...other, offset: 1 }));
+    await world.advance(590_000);
+    await joining(world, { sessionTimeoutMs: 1_800_000 });
+    await world.advance(20_000);
+    expect(ok(await world.ask((group) => group.summary())).state).toBe("PreparingRebalance");
+    expect(await stored(world)).toEqual({ "topic-0": 1, "other-0": 1 });
+  });
+
+  test("is not put off by whoever wakes the group in order to ask", async () => {
+    const world = new GroupWorld();
+    ok(await commit(world, {}, { offset: 1 }));
+    await world.advance(7 * DAY_MS - 300_000);
+    for (let minutes = 0; minutes < 60; minutes++) {
+      await world.evict();
+      await world.advance(60_000);
+      await world.ask((group) => group.summary());
+    }
+    expect(refused(await world.ask((group) => group.summary())).error).toBe("GROUP_ID_NOT_FOUND");
+  });
+
+  test("forgets the topics that nothing is committed of any more", async () => {
+    const world = new GroupWorld();
+    const { memberId, generation } = await alone(world, { sessionTimeoutMs: 1_800_000 });
+    const other = { topicId: OTHER_ID, topic: "other" };
+    ok(await commit(world, { memberId, generation }, { offset: 1 }, { ...other, offset: 1 }));
+    for (let days = 0; days < 8; days += 0.02) {
+      await world.advance(0.02 * DAY_MS);
+      await world.ask((group) => group.heartbeat({ memberId, instanceId: null, generation }));
+    }
+    expect(world.storage.exec("SELECT name FROM topics")).toEqual([{ name: "topic" }]);
+    ok(await commit(world, { memberId, generation }, { ...other, offset: 2 }));
+    expect(await stored(world)).toEqual({ "topic-0": 1, "other-0": 2 });
+  });
 });
