@@ -1,6 +1,6 @@
 /** The table of aborted transactions: what Kafka keeps in a segment's `.txnindex` (KIP-98). */
 
-import type { AbortedTransaction } from "./rpc.ts";
+import type { AbortedTransaction } from "../../src/log/committed-batches.ts";
 import { integer, type LogStorage } from "./storage.ts";
 
 export interface AbortedRow extends AbortedTransaction {

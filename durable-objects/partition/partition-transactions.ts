@@ -5,12 +5,13 @@
  * stable offset never runs ahead of the log end.
  */
 
+import type { AbortedTransaction } from "../../src/log/committed-batches.ts";
 import { type Failure, failure, isFailure } from "../../src/model/errors.ts";
 import type { TopicId } from "../../src/model/ids.ts";
 import type { JoinedTransaction, JoinTransactionRequest, ProducerIdentity } from "../transaction/rpc.ts";
 import { AbortedTransactions } from "./aborted-transactions.ts";
 import type { ProducerStates } from "./producer-states.ts";
-import type { AbortedTransaction, TransactionOfBatch } from "./rpc.ts";
+import type { TransactionOfBatch } from "./rpc.ts";
 import type { LogStorage } from "./storage.ts";
 
 /** The coordinators of transactions, as a leader asks them. */

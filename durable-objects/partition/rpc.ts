@@ -3,7 +3,9 @@
  * (a view would ship its whole backing buffer), refusals as {@link Failure} values.
  */
 
+import type { AbortedTransaction } from "../../src/log/committed-batches.ts";
 import type { Failure } from "../../src/model/errors.ts";
+import type { Isolation } from "../../src/model/isolation.ts";
 import type { RemoteRange } from "../../src/tier/segment-object.ts";
 import type { TransactionOutcome } from "../transaction/rpc.ts";
 
@@ -31,13 +33,6 @@ export interface TransactionOfBatch {
 /** Kafka's WriteTxnMarkers for one partition: a transaction has ended. */
 export interface WriteTransactionMarkerRequest extends PartitionRequest, TransactionOutcome {}
 
-/** A transaction with records in this partition that was aborted. */
-export interface AbortedTransaction {
-  readonly producerId: number;
-  /** Of its first record here. It ends with the producer's next abort marker. */
-  readonly firstOffset: number;
-}
-
 export interface AppendResult {
   /** Offset of the batch's first record. A duplicate of a stored batch gets the offset it was stored at. */
   readonly baseOffset: number;
@@ -56,8 +51,6 @@ export interface LogBounds {
   readonly lastStableOffset: number;
   readonly leaderEpoch: number;
 }
-
-export type Isolation = "read_uncommitted" | "read_committed";
 
 export interface ReadRequest extends PartitionRequest {
   readonly offset: number;

@@ -1,9 +1,7 @@
 import type {
-  AbortedTransaction,
   ActiveProducer,
   AppendResult,
   DeleteRecordsResult,
-  Isolation,
   LeaderRpc,
   LogBounds,
   OffsetForLeaderEpochResult,
@@ -14,7 +12,9 @@ import type {
 } from "../../durable-objects/partition/rpc.ts";
 import type { Env } from "../env.ts";
 import { readBatchHeader } from "../log/batch-header.ts";
+import type { AbortedTransaction } from "../log/committed-batches.ts";
 import { type Failure, isFailure } from "../model/errors.ts";
+import type { Isolation } from "../model/isolation.ts";
 import { ProducerIds } from "../model/producer-ids.ts";
 import { noSuchPartition, placementOf, type Topic } from "../model/topic.ts";
 import { readRange } from "../tier/read-range.ts";
@@ -54,7 +54,7 @@ export type ReadOptions = Omit<ReadRequest, "topicVersion">;
 /** Whole batches, the first of which contains the offset asked for. Empty at the log end. */
 export interface ReadAnswer extends LogBounds {
   readonly batches: Uint8Array;
-  /** To a read_committed reader; see committed-batches.ts. */
+  /** To a read_committed reader; see src/log/committed-batches.ts. */
   readonly abortedTransactions?: readonly AbortedTransaction[];
 }
 

@@ -1,7 +1,8 @@
-import type { Isolation, LogBounds } from "../../durable-objects/partition/rpc.ts";
+import type { LogBounds } from "../../durable-objects/partition/rpc.ts";
 import { mapAtOnce } from "../model/at-once.ts";
 import type { Failure } from "../model/errors.ts";
 import { inTime } from "../model/in-time.ts";
+import type { Isolation } from "../model/isolation.ts";
 import {
   KAFKA_NOTICE_SOCKET_UNUSED_MS_MAX,
   KAFKA_NOTICE_SOCKETS_MAX,

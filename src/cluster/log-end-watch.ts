@@ -1,4 +1,4 @@
-import type { Isolation } from "../../durable-objects/partition/rpc.ts";
+import type { Isolation } from "../model/isolation.ts";
 import { leaderNoticesRequest, type Notice, parseNotice, readableEnd } from "../subscribe/leader-request.ts";
 import type { PartitionStub } from "./partition-stubs.ts";
 

@@ -1,19 +1,15 @@
-import type {
-  AbortedTransaction,
-  Isolation,
-  LogBounds,
-  ReadFailure,
-} from "../../durable-objects/partition/rpc.ts";
+import type { LogBounds, ReadFailure } from "../../durable-objects/partition/rpc.ts";
 import { batchHeaders } from "../log/batch-header.ts";
+import { type AbortedTransaction, withAborted } from "../log/committed-batches.ts";
 import { concatBytes } from "../model/bytes.ts";
 import { isFailure } from "../model/errors.ts";
+import type { Isolation } from "../model/isolation.ts";
 import {
   NOTICE_SOCKETS_PER_READ_MAX,
   READ_BYTES_MAX,
   READ_POLL_MS,
   READ_WAIT_MS_MAX,
 } from "../model/limits.ts";
-import { withAborted } from "./committed-batches.ts";
 import type { LogEndWatch, WatchEvent } from "./log-end-watch.ts";
 
 export interface WaitOptions {

@@ -3,12 +3,13 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, type LogBounds } from "../../durable-objects/partition/rpc.ts";
 import { Cluster, type ReadAnswer } from "../cluster/cluster.ts";
-import { committedBatches } from "../cluster/committed-batches.ts";
 import { answerBytes, type Hold } from "../cluster/in-flight.ts";
 import { decodeBatches } from "../log/batch.ts";
 import { batchHeaders, sliceFrom } from "../log/batch-header.ts";
+import { committedBatches } from "../log/committed-batches.ts";
 import { releaseBytes } from "../model/bytes.ts";
 import { type Failure, isFailure, unwrap } from "../model/errors.ts";
+import { ISOLATIONS } from "../model/isolation.ts";
 import { READ_BYTES_DEFAULT, READ_BYTES_MAX, READ_WAIT_MS_MAX } from "../model/limits.ts";
 import { recordToJsonText } from "../subscribe/record-json.ts";
 import { JSON_TYPE, NDJSON_TYPE, RECORD_BATCH_TYPE } from "./body.ts";
@@ -33,7 +34,7 @@ const ConsumeQuery = z.strictObject({
   max_wait_ms: digits({ max: READ_WAIT_MS_MAX })
     .optional()
     .openapi({ description: "0 if absent: answer at once." }),
-  isolation: z.enum(["read_uncommitted", "read_committed"]).optional().openapi({
+  isolation: z.enum(ISOLATIONS).optional().openapi({
     description:
       "`read_committed`: no records of transactions that are open or aborted, and nothing behind the first open one; an answer may hold no record though its next_offset has moved on. `read_uncommitted` if absent.",
   }),

@@ -10,6 +10,7 @@ import {
 } from "../../durable-objects/partition/rpc.ts";
 import { Cluster } from "../cluster/cluster.ts";
 import { unwrap } from "../model/errors.ts";
+import { ISOLATIONS } from "../model/isolation.ts";
 import { newRoutes } from "./context.ts";
 import { errorResponses } from "./errors.ts";
 import { digitsOr, json, Offset, PartitionParams } from "./schemas.ts";
@@ -48,7 +49,7 @@ export const offsetRoutes = newRoutes().openapi(
             description:
               "In ms: the first record at least that young. `earliest`: the log start. `latest` (the default): the log end. `max-timestamp`: the youngest record. `earliest-local`: the first offset that is not only in R2. `latest-tiered`: the last offset in R2.",
           }),
-        isolation: z.enum(["read_uncommitted", "read_committed"]).optional().openapi({
+        isolation: z.enum(ISOLATIONS).optional().openapi({
           description:
             "`read_committed`: the log ends where the first open transaction begins. `read_uncommitted` if absent.",
         }),

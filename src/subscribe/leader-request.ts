@@ -8,6 +8,7 @@
  */
 
 import { type Failure, failure } from "../model/errors.ts";
+import type { Isolation } from "../model/isolation.ts";
 import { SUBSCRIBER_CREDIT_BYTES_DEFAULT, SUBSCRIBER_CREDIT_BYTES_MAX } from "../model/limits.ts";
 import { isPartition, parseDigits, startFromQuery } from "./position.ts";
 import type { Subprotocol } from "./protocol.ts";
@@ -38,10 +39,7 @@ export function parseNotice(data: unknown): Notice | undefined {
 }
 
 /** Where what such a reader may read ends. */
-export function readableEnd(
-  isolation: "read_committed" | "read_uncommitted",
-  { logEndOffset, lastStableOffset }: Notice,
-): number {
+export function readableEnd(isolation: Isolation, { logEndOffset, lastStableOffset }: Notice): number {
   return isolation === "read_committed" ? lastStableOffset : logEndOffset;
 }
 

@@ -1,10 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { PartitionLeader } from "../../durable-objects/partition/leader.ts";
-import type { AbortedTransaction } from "../../durable-objects/partition/rpc.ts";
 import type { JoinTransactionRequest } from "../../durable-objects/transaction/rpc.ts";
 import { encodeBatch } from "../../src/log/batch.ts";
 import { batchHeaders } from "../../src/log/batch-header.ts";
+import type { AbortedTransaction } from "../../src/log/committed-batches.ts";
 import { markerTypeOf } from "../../src/log/control-batch.ts";
 import { failure, isFailure } from "../../src/model/errors.ts";
 import { settle, TOPIC, wake } from "./leader-world.ts";

@@ -6,9 +6,9 @@
 import type { GroupRpc } from "../../durable-objects/group/rpc.ts";
 import type { ReadFailure } from "../../durable-objects/partition/rpc.ts";
 import type { ProducerIdentity, TransactionRpc } from "../../durable-objects/transaction/rpc.ts";
-import { committedBatches } from "../../src/cluster/committed-batches.ts";
 import { askTwice, missing } from "../../src/cluster/missing-segment.ts";
 import { batchHeaders } from "../../src/log/batch-header.ts";
+import { committedBatches } from "../../src/log/committed-batches.ts";
 import { type ErrorName, type Failure, isFailure } from "../../src/model/errors.ts";
 import type { Topic } from "../../src/model/topic.ts";
 import { readRange } from "../../src/tier/read-range.ts";

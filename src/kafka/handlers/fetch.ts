@@ -1,14 +1,10 @@
-import type {
-  AbortedTransaction,
-  Isolation,
-  LogBounds,
-  ReadFailure,
-} from "../../../durable-objects/partition/rpc.ts";
-import { withAborted } from "../../cluster/committed-batches.ts";
+import type { LogBounds, ReadFailure } from "../../../durable-objects/partition/rpc.ts";
 import { batchHeaders } from "../../log/batch-header.ts";
+import { type AbortedTransaction, withAborted } from "../../log/committed-batches.ts";
 import { mapAtOnce } from "../../model/at-once.ts";
 import { concatBytes, releaseBytes } from "../../model/bytes.ts";
 import { errorRow, type Failure, failure, isFailure } from "../../model/errors.ts";
+import type { Isolation } from "../../model/isolation.ts";
 import {
   KAFKA_FETCH_BYTES_MAX,
   KAFKA_FETCH_STEP_BYTES_MIN,

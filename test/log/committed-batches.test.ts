@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { committedBatches, withAborted } from "../../src/cluster/committed-batches.ts";
 import { encodeBatch } from "../../src/log/batch.ts";
 import { batchHeaders, stampBatch } from "../../src/log/batch-header.ts";
+import { committedBatches, withAborted } from "../../src/log/committed-batches.ts";
 import { encodeMarker } from "../../src/log/control-batch.ts";
 import { concatBytes } from "../../src/model/bytes.ts";
 

@@ -1,7 +1,13 @@
-import type { AbortedTransaction } from "../../durable-objects/partition/rpc.ts";
-import { batchHeaders } from "../log/batch-header.ts";
-import { markerTypeOf } from "../log/control-batch.ts";
 import { concatBytes } from "../model/bytes.ts";
+import { batchHeaders } from "./batch-header.ts";
+import { markerTypeOf } from "./control-batch.ts";
+
+/** A transaction with records in a partition that was aborted. */
+export interface AbortedTransaction {
+  readonly producerId: number;
+  /** Of its first record there. It ends with the producer's next abort marker. */
+  readonly firstOffset: number;
+}
 
 /**
  * What a read_committed reader may see of batches that were read as such: those of aborted transactions are left out, and
