@@ -8,6 +8,7 @@
  */
 
 import { batchHeaders } from "../../src/log/batch-header.ts";
+import type { AbortedTransaction } from "../../src/log/committed-batches.ts";
 import { type Failure, failure } from "../../src/model/errors.ts";
 import type { PartitionIdentity } from "../../src/model/ids.ts";
 import { LAG_POSITIONS_PER_CALL_MAX } from "../../src/model/limits.ts";
@@ -134,13 +135,16 @@ export class PartitionLeader {
       };
     }
     const aborted = (nextOffset: number) =>
-      isCommitted
-        ? { abortedTransactions: this.#appends.transactions.abortedBetween(request.offset, nextOffset) }
-        : {};
+      isCommitted ? { abortedTransactions: this.abortedBetween(request.offset, nextOffset) } : {};
     if (found instanceof Uint8Array) {
       return { kind: "local", batches: found, ...bounds, ...aborted(this.#endOf(found, request.offset)) };
     }
     return { kind: "remote", range: found.range, ...bounds, ...aborted(found.nextOffset) };
+  }
+
+  /** Aborted transactions whose records may be between these offsets, by first offset. */
+  abortedBetween(from: number, to: number): AbortedTransaction[] {
+    return this.#appends.transactions.abortedBetween(from, to);
   }
 
   /** The offset after these batches, where that matters. */

@@ -34,7 +34,7 @@ import type {
   WriteTransactionMarkerRequest,
 } from "./rpc.ts";
 import type { Clock, LogStorage } from "./storage.ts";
-import type { SubscriberLog } from "./subscriber-log.ts";
+import { subscriberLog } from "./subscriber-log.ts";
 import { hibernatableSockets } from "./subscriber-sockets.ts";
 import { Subscribers } from "./subscribers.ts";
 import { isolateTailCache } from "./tail-cache.ts";
@@ -250,20 +250,6 @@ function undisposed<T extends object>(answer: T): T {
 function alarmTimeMs(dueMs: number, soonestMs = 0): number {
   const nowMs = CLOCK.now();
   return Math.min(Math.max(dueMs, nowMs + soonestMs), nowMs + ALARM_AHEAD_MS_MAX);
-}
-
-function subscriberLog(leader: PartitionLeader): SubscriberLog {
-  const { log } = leader;
-  return {
-    logStartOffset: () => log.logStartOffset,
-    logEndOffset: () => log.logEndOffset,
-    lastStableOffset: () => leader.lastStableOffset,
-    earliestLocalOffset: () => log.earliestLocalOffset(),
-    readLocal(offset, maxBytes) {
-      const found = log.read(offset, maxBytes);
-      return found instanceof Uint8Array || found === "out_of_range" ? found : "remote";
-    },
-  };
 }
 
 async function deleteObjects(bucket: R2Bucket, prefix: string): Promise<void> {

@@ -1,13 +1,13 @@
 /** Data frames, encoded once for every socket at the same position. */
 
-import { batchHeaders } from "../../src/log/batch-header.ts";
 import { type Failure, failure } from "../../src/model/errors.ts";
+import type { Isolation } from "../../src/model/isolation.ts";
 import { SUBSCRIBER_FRAME_BYTES_MAX, SUBSCRIBER_FRAME_CACHE_BYTES_MAX } from "../../src/model/limits.ts";
 import { type DataFrame, encodeFrame } from "../../src/subscribe/frame.ts";
 import { encodeJsonFrame } from "../../src/subscribe/json-frame.ts";
 import type { FrameFormat } from "../../src/subscribe/leader-request.ts";
 import type { RecordJsonOptions } from "../../src/subscribe/record-json.ts";
-import type { SubscriberLog } from "./subscriber-log.ts";
+import { readableEndOf, type SubscriberLog } from "./subscriber-log.ts";
 
 export interface SubscriberFrame {
   /** The position after it. */
@@ -56,53 +56,57 @@ export class SubscriberFrames {
   readonly #log: SubscriberLog;
   readonly #cache: FrameCache;
   readonly #prefix = `${sourcesMade++}/`;
-  /** Bytes of frames encoded, not taken from the cache: what a turn's work is measured by. */
-  encodedBytes = 0;
+  /** Bytes that were read or encoded, not taken from the cache: what a turn's work is measured by. */
+  workBytes = 0;
 
   constructor(log: SubscriberLog, cache: FrameCache = isolateFrames) {
     this.#log = log;
     this.#cache = cache;
   }
 
-  /** The frame for a subscriber who is behind the log end: at most so many bytes (above zero), but at least a batch. */
+  /**
+   * The frame for a subscriber who is behind what it may read: at most so many bytes (above zero), but at least a batch; or
+   * no batch at all where a read_committed one must see none of them.
+   */
   frame(subscriber: SubscriberPosition, bytesMax: number): SubscriberFrame | FrameProblem {
-    const { partition, format, next: from } = subscriber;
+    const { partition, format, next: from, isolation = "read_uncommitted" } = subscriber;
     if (from < this.#log.logStartOffset()) return "out_of_range";
-    const whole = this.#cached(format, from, SUBSCRIBER_FRAME_BYTES_MAX);
+    const kind = { format, from, isolation };
+    const whole = this.#cached({ ...kind, maxBytes: SUBSCRIBER_FRAME_BYTES_MAX });
     if (whole !== undefined && whole.batchBytes <= bytesMax) return whole;
     // Sockets with about the same room share a frame: it is made for the power of two below.
     const maxBytes =
       bytesMax >= SUBSCRIBER_FRAME_BYTES_MAX
         ? SUBSCRIBER_FRAME_BYTES_MAX
         : 2 ** Math.floor(Math.log2(bytesMax));
-    return this.#cached(format, from, maxBytes) ?? this.#make({ partition, format, from, maxBytes });
+    const wanted = { ...kind, maxBytes };
+    return this.#cached(wanted) ?? this.#make(partition, wanted);
   }
 
-  #cached(format: FrameFormat, from: number, maxBytes: number): SubscriberFrame | undefined {
-    const frame = this.#cache.get(this.#key(format, from, maxBytes));
-    return frame?.isFull || frame?.next === this.#log.logEndOffset() ? frame : undefined;
+  #cached(wanted: FrameWanted): SubscriberFrame | undefined {
+    const frame = this.#cache.get(this.#key(wanted));
+    return frame?.isFull || frame?.next === readableEndOf(this.#log, wanted.isolation) ? frame : undefined;
   }
 
-  #key(format: FrameFormat, from: number, maxBytes: number): string {
-    return `${this.#prefix}${format}/${from}/${maxBytes}`;
+  #key({ format, isolation, from, maxBytes }: FrameWanted): string {
+    return `${this.#prefix}${format}/${isolation}/${from}/${maxBytes}`;
   }
 
-  #make(wanted: FrameWanted): SubscriberFrame | FrameProblem {
-    const { partition, format, from, maxBytes } = wanted;
-    const batches = this.#log.readLocal(from, maxBytes);
-    if (typeof batches === "string") return batches;
-    const highWatermark = this.#log.logEndOffset();
-    let next = from;
-    for (const { header } of batchHeaders(batches)) next = header.nextOffset;
+  #make(partition: number, wanted: FrameWanted): SubscriberFrame | FrameProblem {
+    const { format, isolation, from, maxBytes } = wanted;
+    const found = this.#log.readLocal(from, maxBytes, isolation);
+    if (typeof found === "string") return found;
+    const { batches, next, readBytes } = found;
     if (next <= from) return failure("UNKNOWN_SERVER_ERROR", `Nothing was read at offset ${from}.`);
-    const whole = { partition, from, next, highWatermark, batches };
-    const frame =
+    const whole = { partition, from, next, highWatermark: this.#log.logEndOffset(), batches };
+    const encoded =
       format === "binary"
         ? binaryFrame(whole)
         : jsonFrame(whole, { value: format === "json-values" ? "json" : undefined });
-    if ("error" in frame) return frame;
-    this.encodedBytes += frame.size;
-    this.#cache.set(this.#key(format, from, maxBytes), frame);
+    if ("error" in encoded) return encoded;
+    const frame = { ...encoded, isFull: encoded.next < readableEndOf(this.#log, isolation) };
+    this.workBytes += Math.max(frame.size, readBytes);
+    this.#cache.set(this.#key(wanted), frame);
     return frame;
   }
 }
@@ -110,25 +114,27 @@ export class SubscriberFrames {
 export interface SubscriberPosition {
   readonly partition: number;
   readonly format: FrameFormat;
+  readonly isolation?: Isolation;
   readonly next: number;
 }
 
 interface FrameWanted {
-  readonly partition: number;
   readonly format: FrameFormat;
+  readonly isolation: Isolation;
   readonly from: number;
   readonly maxBytes: number;
 }
 
-function binaryFrame(frame: DataFrame): SubscriberFrame {
+type EncodedFrame = Omit<SubscriberFrame, "isFull">;
+
+function binaryFrame(frame: DataFrame): EncodedFrame {
   const data = encodeFrame(frame);
-  const { next, highWatermark, batches } = frame;
-  return { next, batchBytes: batches.length, data, size: data.length, isFull: next < highWatermark };
+  return { next: frame.next, batchBytes: frame.batches.length, data, size: data.length };
 }
 
-function jsonFrame(frame: DataFrame, options: RecordJsonOptions): SubscriberFrame | Failure {
+function jsonFrame(frame: DataFrame, options: RecordJsonOptions): EncodedFrame | Failure {
   const encoded = encodeJsonFrame(frame, options);
   if ("error" in encoded) return encoded;
   const { text, next, batchBytes } = encoded;
-  return { next, batchBytes, data: text, size: text.length, isFull: next < frame.highWatermark };
+  return { next, batchBytes, data: text, size: text.length };
 }

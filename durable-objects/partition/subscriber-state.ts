@@ -1,5 +1,6 @@
 /** Where one subscriber is: what its socket's attachment holds, so that a woken object knows it. */
 
+import { ISOLATIONS, type Isolation } from "../../src/model/isolation.ts";
 import type { FrameFormat, LeaderSubscription } from "../../src/subscribe/leader-request.ts";
 import { isOffset, isPartition } from "../../src/subscribe/position.ts";
 
@@ -7,6 +8,8 @@ import { isOffset, isPartition } from "../../src/subscribe/position.ts";
 export interface SubscriberState {
   readonly partition: number;
   readonly format: FrameFormat;
+  /** Absent: read_uncommitted. */
+  readonly isolation?: Isolation;
   /** The offset that the next frame begins with. */
   next: number;
   /** Batch bytes that may still be sent; below zero after a batch that was larger than what was left. */
@@ -25,6 +28,7 @@ export function newSubscriber(subscription: LeaderSubscription, offset: number):
   return {
     partition: subscription.partition,
     format: subscription.format,
+    ...(subscription.isolation === "read_committed" && { isolation: subscription.isolation }),
     next: offset,
     credit: subscription.creditBytes,
     owed: 0,
@@ -45,6 +49,7 @@ function isState(value: unknown): value is SubscriberState {
   return (
     isPartition(state.partition) &&
     (state.format === "binary" || state.format === "json" || state.format === "json-values") &&
+    (state.isolation === undefined || ISOLATIONS.some((each) => each === state.isolation)) &&
     [state.next, state.owed, state.unsent, state.dueSinceMs].every(isOffset) &&
     Number.isSafeInteger(state.credit) &&
     typeof state.caughtUp === "boolean"

@@ -37,13 +37,13 @@ import {
 import { refusal } from "../../src/subscribe/refusal.ts";
 import { type BudgetShare, isolateBudget, type UnsentBudget } from "../../src/subscribe/unsent-budget.ts";
 import { SubscriberFrames } from "./subscriber-frames.ts";
-import type { SubscriberLog } from "./subscriber-log.ts";
+import { readableEndOf, type SubscriberLog } from "./subscriber-log.ts";
 import type { SubscriberSocket, SubscriberSockets } from "./subscriber-sockets.ts";
 import { newSubscriber, readState, type SubscriberState } from "./subscriber-state.ts";
 
 /** What one turn may do before other events get theirs. */
 const TURN_SENDS_MAX = 1_000;
-const TURN_ENCODED_BYTES_MAX = 4 * 1024 * 1024;
+const TURN_WORK_BYTES_MAX = 4 * 1024 * 1024;
 /** Other objects of the isolate may have freed memory; there is no event for that. */
 const MEMORY_POLL_MS = 100;
 
@@ -120,13 +120,15 @@ export class Subscribers {
     if (isFailure(subscription)) return refusal(subscription);
     const start = this.#log.logStartOffset();
     const end = this.#log.logEndOffset();
+    const readableEnd = readableEndOf(this.#log, subscription.isolation);
     const offset =
       subscription.offset === "earliest"
         ? start
         : subscription.offset === "latest"
-          ? end
+          ? readableEnd
           : subscription.offset;
-    if (offset >= start && offset < this.#log.earliestLocalOffset()) {
+    // Where there is nothing to read yet, this is the place to wait, wherever it will be by then.
+    if (offset >= start && offset < this.#log.earliestLocalOffset() && offset < readableEnd) {
       return new Response(null, {
         status: REMOTE_START_STATUS,
         headers: { [RESUME_OFFSET_HEADER]: String(offset) },
@@ -199,9 +201,14 @@ export class Subscribers {
 
   // ── turns ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** It has all that it may read. One that began behind that waits until it may read more. */
+  #isAtEnd({ next, isolation }: SubscriberState): boolean {
+    return next >= readableEndOf(this.#log, isolation) && next <= this.#log.logEndOffset();
+  }
+
   #join(subscriber: Subscriber): void {
     const { state } = subscriber;
-    if (state.next === this.#log.logEndOffset()) this.#tellCaughtUp(subscriber);
+    if (this.#isAtEnd(state)) this.#tellCaughtUp(subscriber);
     else if (state.credit > 0) this.#queue.add(subscriber);
   }
 
@@ -227,9 +234,9 @@ export class Subscribers {
 
   #turn(): Turn {
     let sends = 0;
-    this.#frames.encodedBytes = 0;
+    this.#frames.workBytes = 0;
     for (const subscriber of this.#queue) {
-      if (sends++ >= TURN_SENDS_MAX || this.#frames.encodedBytes >= TURN_ENCODED_BYTES_MAX) return "more";
+      if (sends++ >= TURN_SENDS_MAX || this.#frames.workBytes >= TURN_WORK_BYTES_MAX) return "more";
       const outcome = this.#serveSafely(subscriber);
       if (outcome === "no memory") return outcome;
       this.#queue.delete(subscriber);
@@ -254,7 +261,7 @@ export class Subscribers {
   /** One frame. "more": it is still behind and has credit. */
   #serve(subscriber: Subscriber): Turn {
     const { state, socket } = subscriber;
-    if (state.credit <= 0 || state.next === this.#log.logEndOffset()) return "done";
+    if (state.credit <= 0 || this.#isAtEnd(state)) return "done";
     // The runtime's own queue; its length is the credit, unless a client credits what it never took.
     if (socket.bufferedAmount > SUBSCRIBER_CREDIT_BYTES_MAX) return "done";
     const room = this.#share.free() - state.unsent;
@@ -289,12 +296,14 @@ export class Subscribers {
     state.next = frame.next;
     state.credit -= frame.batchBytes;
     state.owed += frame.batchBytes;
-    state.unsent += frame.size;
-    this.#share.add(frame.size);
+    // What costs no credit will never be credited.
+    const unsent = frame.batchBytes === 0 ? 0 : frame.size;
+    state.unsent += unsent;
+    this.#share.add(unsent);
     this.#share.unblocked();
     if (!this.#send(subscriber, frame.data)) return "done";
     if (state.unsent * 2 > this.#share.free()) this.#askForCredit(subscriber);
-    if (state.next === this.#log.logEndOffset()) {
+    if (this.#isAtEnd(state)) {
       if (state.caughtUp) socket.serializeAttachment(state);
       else this.#tellCaughtUp(subscriber);
       return "done";
@@ -320,7 +329,7 @@ export class Subscribers {
     state.dueSinceMs = 0;
     this.#share.add(-freed);
     subscriber.socket.serializeAttachment(state);
-    if (state.credit > 0 && state.next < this.#log.logEndOffset()) this.#queue.add(subscriber);
+    if (state.credit > 0 && !this.#isAtEnd(state)) this.#queue.add(subscriber);
   }
 
   #askForCredit(subscriber: Subscriber): void {

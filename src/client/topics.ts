@@ -1,4 +1,5 @@
 import { EdgelogError, type ErrorName } from "../model/errors.ts";
+import type { Isolation } from "../model/isolation.ts";
 import type { AbortSignalLike } from "./abort.ts";
 import { isRetriable } from "./retry.ts";
 import { type Call, path, property, type Transport } from "./transport.ts";
@@ -75,6 +76,8 @@ export interface OffsetsOptions extends CallOptions {
   readonly partitions?: readonly number[];
   /** `latest` (the default): the log end; `earliest`: the log start; ms since 1970: the first record that is not older. */
   readonly timestamp?: "earliest" | "latest" | number;
+  /** `"read_committed"`: `latest` is the last stable offset. Default `"read_uncommitted"`. Kafka: `isolation.level`. */
+  readonly isolationLevel?: Isolation;
 }
 
 /**
@@ -196,13 +199,13 @@ export class Topics {
 
   /** One entry per partition, in order (Kafka's ListOffsets). */
   async offsets(name: string, options: OffsetsOptions = {}): Promise<PartitionOffset[]> {
-    const { signal, timestamp = "latest" } = options;
+    const { timestamp = "latest" } = options;
     const partitions = options.partitions ?? range((await this.describe(name, options)).partitions);
     const offsets: PartitionOffset[] = [];
     // A few at a time: a topic may have a million partitions.
     for (let at = 0; at < partitions.length; at += AT_ONCE) {
       const some = partitions.slice(at, at + AT_ONCE);
-      offsets.push(...(await Promise.all(some.map((each) => this.#offset(name, each, timestamp, signal)))));
+      offsets.push(...(await Promise.all(some.map((each) => this.#offset(name, each, timestamp, options)))));
     }
     return offsets;
   }
@@ -211,11 +214,11 @@ export class Topics {
     name: string,
     partition: number,
     timestamp: "earliest" | "latest" | number,
-    signal: AbortSignalLike | undefined,
+    { isolationLevel: isolation, signal }: OffsetsOptions,
   ): Promise<PartitionOffset> {
     const call = {
       path: path`/v1/topics/${name}/partitions/${partition}/offsets`,
-      query: { timestamp },
+      query: { timestamp, isolation },
       signal,
     };
     const answer = await this.#transport.callRepeatedly(call);

@@ -10,10 +10,11 @@ import type {
   PositionOfPartition,
 } from "../../durable-objects/group/rpc.ts";
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP } from "../../durable-objects/partition/rpc.ts";
-import { batchHeaders } from "../log/batch-header.ts";
+import { visibleBatches } from "../log/committed-batches.ts";
 import { decodeBatches } from "../log/decode-batch.ts";
 import { mapAtOnce } from "../model/at-once.ts";
 import { type Failure, isFailure } from "../model/errors.ts";
+import type { Isolation } from "../model/isolation.ts";
 import { GROUP_POLL_HEARTBEAT_MS, GROUP_POLL_PARTITIONS_AT_ONCE } from "../model/limits.ts";
 import type { Cluster } from "./cluster.ts";
 import { FetchSources } from "./fetch-sources.ts";
@@ -23,6 +24,7 @@ export interface PollOptions {
   readonly member: Omit<PollRequest, "waitMs">;
   /** Where to begin with a partition of which nothing is committed, or what is committed is not in the log any more. */
   readonly from: "earliest" | "latest";
+  readonly isolation: Isolation;
   readonly maxRecords: number;
   readonly maxBytes: number;
   readonly maxWaitMs: number;
@@ -153,7 +155,9 @@ class Poll {
   /** undefined: the topic is gone, which the coordinator will find out. */
   async #offsetAt(partition: PolledPartition): Promise<Positioned | Failure | undefined> {
     const timestamp = this.#options.from === "earliest" ? EARLIEST_TIMESTAMP : LATEST_TIMESTAMP;
-    const found = await this.#cluster.listOffsets({ id: partition.topicId }, partition.partition, timestamp);
+    const { topicId, partition: index } = partition;
+    const { isolation } = this.#options;
+    const found = await this.#cluster.listOffsets({ id: topicId }, index, timestamp, isolation);
     if (isFailure(found)) return isGone(found) ? undefined : found;
     return { ...partition, offset: found.offset };
   }
@@ -192,7 +196,8 @@ class Poll {
 
   async #readOne(partition: Positioned, maxBytes: number): Promise<PolledBatches | Failure | undefined> {
     const { topicId, topic, partition: index, offset } = partition;
-    const answer = await this.#cluster.read({ id: topicId }, index, { offset, maxBytes });
+    const { isolation } = this.#options;
+    const answer = await this.#cluster.read({ id: topicId }, index, { offset, maxBytes, isolation });
     if (isFailure(answer)) {
       if (isGone(answer)) return undefined;
       if (answer.error !== "OFFSET_OUT_OF_RANGE") return answer;
@@ -202,10 +207,8 @@ class Poll {
       this.#moved.push(reset);
       return reset.offset === offset ? undefined : this.#readOne(reset, maxBytes);
     }
-    if (answer.batches.length === 0) return undefined;
-    let next = offset;
-    for (const { header } of batchHeaders(answer.batches)) next = Math.max(next, header.nextOffset);
-    return { topicId, topic, partition: index, batches: answer.batches, from: offset, next };
+    const { batches, next } = visibleBatches(answer, offset);
+    return next === offset ? undefined : { topicId, topic, partition: index, batches, from: offset, next };
   }
 
   /** Until one of them has something, or the time is up. */
@@ -214,7 +217,7 @@ class Poll {
       const topic = await this.#cluster.topic({ id: each.topicId });
       if (isFailure(topic)) return [];
       const { partition, offset } = each;
-      return [{ topic, partition, isolation: "read_uncommitted" as const, offset }];
+      return [{ topic, partition, isolation: this.#options.isolation, offset }];
     });
     await this.#sources.moved(waiting.flat(), waitMs);
   }

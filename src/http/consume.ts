@@ -5,8 +5,8 @@ import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, type LogBounds } from "../../dura
 import { Cluster, type ReadAnswer } from "../cluster/cluster.ts";
 import { answerBytes, type Hold } from "../cluster/in-flight.ts";
 import { decodeBatches } from "../log/batch.ts";
-import { batchHeaders, sliceFrom } from "../log/batch-header.ts";
-import { committedBatches } from "../log/committed-batches.ts";
+import { sliceFrom } from "../log/batch-header.ts";
+import { visibleBatches } from "../log/committed-batches.ts";
 import { releaseBytes } from "../model/bytes.ts";
 import { type Failure, isFailure, unwrap } from "../model/errors.ts";
 import { ISOLATIONS } from "../model/isolation.ts";
@@ -170,8 +170,8 @@ function within(found: Found, maxBytes: number): Found {
 }
 
 function answer(type: string, found: Found, value: "json" | undefined, hold: Hold): Response {
-  const nextOffset = nextOffsetOf(found);
-  const visible = visibleOf(found);
+  // From the batches' headers, so that it can be said before a record has been decoded.
+  const { batches, next: nextOffset } = visibleBatches(found, found.offset);
   const headers = {
     "content-type": type,
     "cache-control": "no-store",
@@ -179,22 +179,10 @@ function answer(type: string, found: Found, value: "json" | undefined, hold: Hol
     "edgelog-high-watermark": String(found.highWatermark),
     "edgelog-log-start-offset": String(found.logStartOffset),
   };
-  if (type === RECORD_BATCH_TYPE) return new Response(byteStream(visible, hold), { headers });
-  const records = recordTexts({ ...found, batches: visible }, value, hold);
+  if (type === RECORD_BATCH_TYPE) return new Response(byteStream(batches, hold), { headers });
+  const records = recordTexts({ ...found, batches }, value, hold);
   const text = type === NDJSON_TYPE ? lines(records) : jsonText(records, found, nextOffset);
   return new Response(textStream(text, hold), { headers });
-}
-
-/** Of read_committed only what is committed: nextOffset is behind what is left out, too. */
-function visibleOf({ batches, abortedTransactions }: Found): Uint8Array {
-  return abortedTransactions === undefined ? batches : committedBatches(batches, abortedTransactions);
-}
-
-/** From the batches' headers, so that it can be said before a record has been decoded. */
-function nextOffsetOf({ batches, offset }: Found): number {
-  let next = offset;
-  for (const { header } of batchHeaders(batches)) next = Math.max(next, header.nextOffset);
-  return next;
 }
 
 /** A compressed batch is held decompressed while its records are sent, too. */

@@ -7,6 +7,7 @@ import { type PolledBatches, type PollResult, pollGroup } from "../cluster/group
 import { answerBytes, type Hold } from "../cluster/in-flight.ts";
 import { decodeBatches } from "../log/decode-batch.ts";
 import { EdgelogError, type Failure, failure, isFailure, unwrap } from "../model/errors.ts";
+import { ISOLATIONS } from "../model/isolation.ts";
 import {
   GROUP_POLL_RECORDS_DEFAULT,
   GROUP_POLL_RECORDS_MAX,
@@ -52,6 +53,10 @@ const Poll = z
     from: z.enum(["earliest", "latest"]).optional().openapi({
       description:
         "Where to begin with a partition of which nothing is committed, or what is committed has been removed; `latest` if absent.",
+    }),
+    isolation: z.enum(ISOLATIONS).optional().openapi({
+      description:
+        "`read_committed`: no records of transactions that are open or aborted, and nothing behind the first open one; an answer may hold no record though its `offsets` have moved on. `read_uncommitted` if absent.",
     }),
     max_records: z
       .int()
@@ -174,6 +179,7 @@ groupPollRoutes.openapi(
           clientHost: c.req.header("cf-connecting-ip") ?? "",
         },
         from: poll.from ?? "latest",
+        isolation: poll.isolation ?? "read_uncommitted",
         maxRecords: poll.max_records ?? GROUP_POLL_RECORDS_DEFAULT,
         maxBytes: answerBytes.share(poll.max_bytes ?? READ_BYTES_DEFAULT),
         maxWaitMs: poll.max_wait_ms ?? 0,

@@ -3,6 +3,7 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { Cluster } from "../cluster/cluster.ts";
 import { type Failure, failure, isFailure, unwrap } from "../model/errors.ts";
+import { ISOLATIONS, type Isolation } from "../model/isolation.ts";
 import {
   PARTITION_MAX,
   SUBSCRIBER_CREDIT_BYTES_DEFAULT,
@@ -45,6 +46,10 @@ const SubscribeQuery = z
       .openapi({
         description: `WebSocket: what may be sent before the first \`credit\`; ${SUBSCRIBER_CREDIT_BYTES_DEFAULT} if absent.`,
       }),
+    isolation: z.enum(ISOLATIONS).default("read_uncommitted").openapi({
+      description:
+        "`read_committed`: no records of transactions that are open or aborted, and nothing behind the first open one.",
+    }),
     value: z.enum(["json"]).optional().openapi({
       description: "`json`: values that are JSON texts appear as what they say, others as without it.",
     }),
@@ -129,22 +134,24 @@ async function openSocket(
   const subprotocol = chooseSubprotocol(offered);
   const format = formatOf(subprotocol, query.value);
   const creditBytes = query.credit_bytes ?? SUBSCRIBER_CREDIT_BYTES_DEFAULT;
+  const { isolation } = query;
+  const wanted = { format, isolation, creditBytes };
   const start = startOf(query);
   const isOne = query.partition !== undefined || (start !== undefined && topic.partitions === 1);
   if (!isOne) {
     const starts = start === undefined ? [] : startsOfAll(topic, start);
     const takesSubscribe = start === undefined;
-    return bridge(cluster, subprotocol, { topic, format, creditBytes, starts, takesSubscribe });
+    return bridge(cluster, subprotocol, { topic, ...wanted, starts, takesSubscribe });
   }
   const partition = query.partition ?? 0;
-  const offset = await offsetForLeader(cluster, topic, { partition, ...(start ?? { offset: "latest" }) });
+  const first = { partition, ...(start ?? { offset: "latest" as const }) };
+  const offset = await offsetForLeader(cluster, topic, first, isolation);
   if (isFailure(offset)) return errorResponse(offset);
-  const wanted = { partition, offset, creditBytes, format };
-  const answer = await connectToLeader(cluster, topic, wanted, subprotocol);
+  const answer = await connectToLeader(cluster, topic, { partition, offset, ...wanted }, subprotocol);
   if (isFailure(answer)) return errorResponse(answer);
   if (answer.kind === "socket") return answer.response;
   const starts = [{ partition, offset: answer.offset }];
-  return bridge(cluster, subprotocol, { topic, format, creditBytes, starts, takesSubscribe: false });
+  return bridge(cluster, subprotocol, { topic, ...wanted, starts, takesSubscribe: false });
 }
 
 function bridge(
@@ -164,9 +171,10 @@ async function offsetForLeader(
   cluster: Cluster,
   topic: Topic,
   start: PartitionStart,
+  isolation: Isolation,
 ): Promise<number | "earliest" | "latest" | Failure> {
   if ("offset" in start) return start.offset;
-  const offsets = await startOffsets(cluster, topic, [start], "unchecked");
+  const offsets = await startOffsets(cluster, topic, [start], isolation, "unchecked");
   return isFailure(offsets) ? offsets : (offsets[0]?.offset ?? "latest");
 }
 
@@ -189,17 +197,21 @@ async function openEventStream(
     lastEventId === undefined || lastEventId === ""
       ? startsOf(topic, query.partition, start)
       : unwrap(resumed(topic, query.partition, lastEventId));
-  const offsets = await startOffsets(cluster, topic, starts, "checked");
+  const { isolation } = query;
+  const offsets = await startOffsets(cluster, topic, starts, isolation, "checked");
   if (isFailure(offsets)) return errorResponse(offsets, boundsBeside(offsets));
   const { signal } = c.req.raw;
-  return new Response(eventStream(cluster, { topic, starts: offsets, value: query.value, signal }), {
-    headers: {
-      "content-type": EVENT_STREAM_TYPE,
-      // An intermediary that compresses or buffers would hold events back.
-      "cache-control": "no-store, no-transform",
-      "x-accel-buffering": "no",
+  return new Response(
+    eventStream(cluster, { topic, starts: offsets, isolation, value: query.value, signal }),
+    {
+      headers: {
+        "content-type": EVENT_STREAM_TYPE,
+        // An intermediary that compresses or buffers would hold events back.
+        "cache-control": "no-store, no-transform",
+        "x-accel-buffering": "no",
+      },
     },
-  });
+  );
 }
 
 /** Partitions that the id does not know have come since: from their beginning. */

@@ -34,6 +34,24 @@ export function committedBatches(batches: Uint8Array, aborted: readonly AbortedT
   return isWhole ? batches : concatBytes(parts);
 }
 
+/**
+ * What a reader at `offset` sees of the batches that were read for it, and where it goes on: after all of them, those that
+ * it does not see among them. `abortedTransactions`: absent for read_uncommitted, which sees them all.
+ */
+export function visibleBatches(
+  read: {
+    readonly batches: Uint8Array;
+    readonly abortedTransactions?: readonly AbortedTransaction[] | undefined;
+  },
+  offset: number,
+): { readonly batches: Uint8Array; readonly next: number } {
+  const { batches, abortedTransactions } = read;
+  let next = offset;
+  for (const { header } of batchHeaders(batches)) next = Math.max(next, header.nextOffset);
+  const isAll = abortedTransactions === undefined;
+  return { batches: isAll ? batches : committedBatches(batches, abortedTransactions), next };
+}
+
 /** What two reads of one partition were told, by first offset; a transaction may reach into both. */
 export function withAborted(
   known: readonly AbortedTransaction[] | undefined,

@@ -9,13 +9,15 @@ import { Cluster } from "../cluster/cluster.ts";
 import { requestBytes } from "../cluster/in-flight.ts";
 import { produceRecords } from "../cluster/produce-records.ts";
 import type { Env } from "../env.ts";
+import { visibleBatches } from "../log/committed-batches.ts";
 import { PackedRecords } from "../log/packed-records.ts";
 import { type RecordInput, toNewRecord } from "../log/record-input.ts";
 import { EdgelogError, isFailure, unwrap } from "../model/errors.ts";
+import type { Isolation } from "../model/isolation.ts";
 import { HTTP_BODY_BYTES_MAX, HTTP_RECORDS_PER_REQUEST_MAX, READ_BYTES_DEFAULT } from "../model/limits.ts";
 import { startOffsets } from "../subscribe/start-offsets.ts";
 import { answering, serviceError } from "./errors.ts";
-import { fetchOptions, partitionIndex, produceOptions, subscribeStarts, topicName } from "./options.ts";
+import { fetchOptions, partitionIndex, produceOptions, subscription, topicName } from "./options.ts";
 import { takeRecords } from "./records.ts";
 import type {
   EdgelogService,
@@ -63,12 +65,13 @@ export class Edgelog extends WorkerEntrypoint<Env> implements EdgelogService {
   fetchRecords(topic: string, partition: number, options: FetchRecordsOptions = {}): Promise<FetchedRecords> {
     return answering(async () => {
       const cluster = new Cluster(this.env);
-      const { from, maxBytes = READ_BYTES_DEFAULT, minBytes = 1, maxWaitMs = 0 } = fetchOptions(options);
+      const { isolationLevel: isolation, ...wanted } = fetchOptions(options);
+      const { from, maxBytes = READ_BYTES_DEFAULT, minBytes = 1, maxWaitMs = 0 } = wanted;
       const [name, index] = [topicName(topic), partitionIndex(partition)];
       const isNumber = typeof from === "number";
       for (let isAgain = false; ; isAgain = true) {
-        const offset = isNumber ? from : await startOf(cluster, name, index, from);
-        const request = { offset, maxBytes, minBytes: Math.min(minBytes, maxBytes), maxWaitMs };
+        const offset = isNumber ? from : await startOf(cluster, name, index, from, isolation);
+        const request = { offset, maxBytes, minBytes: Math.min(minBytes, maxBytes), maxWaitMs, isolation };
         const answer = await cluster.readWaiting(name, index, request);
         if (isFailure(answer)) {
           // Retention may move the log start between the two questions.
@@ -76,8 +79,9 @@ export class Edgelog extends WorkerEntrypoint<Env> implements EdgelogService {
           const { error, message, ...bounds } = answer;
           throw serviceError({ error, message }, bounds);
         }
-        const { batches, highWatermark, logStartOffset } = answer;
-        const { records, next } = takeRecords(batches, offset, Number.POSITIVE_INFINITY);
+        const { highWatermark, logStartOffset } = answer;
+        const visible = visibleBatches(answer, offset);
+        const { records, next } = takeRecords(visible.batches, offset, visible.next);
         return { records, nextOffset: next, highWatermark, logStartOffset };
       }
     });
@@ -87,8 +91,9 @@ export class Edgelog extends WorkerEntrypoint<Env> implements EdgelogService {
     return answering(async () => {
       const cluster = new Cluster(this.env);
       const known = unwrap(await cluster.topic(topicName(topic)));
-      const starts = await startOffsets(cluster, known, subscribeStarts(known, options), "checked");
-      if (!isFailure(starts)) return new ServiceFeed(cluster, known, starts);
+      const { starts: asked, isolation } = subscription(known, options);
+      const starts = await startOffsets(cluster, known, asked, isolation, "checked");
+      if (!isFailure(starts)) return new ServiceFeed(cluster, known, starts, isolation);
       const { error, message, logStartOffset, highWatermark } = starts;
       throw serviceError(
         { error, message },
@@ -143,9 +148,10 @@ async function startOf(
   topic: string,
   partition: number,
   from: "earliest" | "latest" | { readonly timestamp: number },
+  isolation: Isolation,
 ): Promise<number> {
   const timestamp =
     typeof from === "object" ? from.timestamp : from === "earliest" ? EARLIEST_TIMESTAMP : LATEST_TIMESTAMP;
-  const { offset } = unwrap(await cluster.listOffsets(topic, partition, timestamp));
-  return offset >= 0 ? offset : startOf(cluster, topic, partition, "latest");
+  const { offset } = unwrap(await cluster.listOffsets(topic, partition, timestamp, isolation));
+  return offset >= 0 ? offset : startOf(cluster, topic, partition, "latest", isolation);
 }

@@ -3,6 +3,7 @@
 import { z } from "zod";
 import { EdgelogError } from "../model/errors.ts";
 import { topicNameProblem } from "../model/ids.ts";
+import { ISOLATIONS, type Isolation } from "../model/isolation.ts";
 import {
   OFFSET_MAX,
   PARTITION_MAX,
@@ -42,6 +43,7 @@ const Fetch = z.strictObject({
   maxBytes: z.int().min(1).max(READ_BYTES_MAX).optional(),
   minBytes: z.int().min(0).max(READ_BYTES_MAX).optional(),
   maxWaitMs: z.int().min(0).max(READ_WAIT_MS_MAX).optional(),
+  isolationLevel: z.enum(ISOLATIONS).default("read_uncommitted"),
 });
 
 const Subscribe = z.strictObject({
@@ -56,6 +58,7 @@ const Subscribe = z.strictObject({
     )
     .default("latest"),
   partitions: z.array(Partition).max(SUBSCRIPTIONS_PER_SOCKET_MAX).optional(),
+  isolationLevel: z.enum(ISOLATIONS).default("read_uncommitted"),
 });
 
 const Next = z.strictObject({ maxWaitMs: z.int().min(0).max(INT32_MAX).optional() });
@@ -75,16 +78,20 @@ export function topicName(name: unknown): string {
 }
 
 /** INVALID_REQUEST, UNKNOWN_TOPIC_OR_PARTITION */
-export function subscribeStarts(topic: Topic, options: unknown): PartitionStart[] {
-  const { from, partitions } = subscribeOptions(options);
+export function subscription(
+  topic: Topic,
+  options: unknown,
+): { readonly starts: readonly PartitionStart[]; readonly isolation: Isolation } {
+  const { from, partitions, isolationLevel: isolation } = subscribeOptions(options);
   const wanted = partitions ?? everyPartition(topic);
   const unknown = wanted.find((partition) => partition >= topic.partitions);
   if (unknown !== undefined) throw EdgelogError.from(noSuchPartition(topic, unknown));
-  return [...new Set(wanted)].map((partition) => {
+  const starts = [...new Set(wanted)].map((partition): PartitionStart => {
     if (typeof from === "string") return { partition, offset: from };
     if ("timestamp" in from) return { partition, timestamp: from.timestamp };
     return { partition, offset: from.offsets[String(partition)] ?? "earliest" };
   });
+  return { starts, isolation };
 }
 
 function parserOf<T>(schema: z.ZodType<T>, what = ""): (value: unknown) => T {

@@ -1,6 +1,5 @@
 /** Batches as the records that cross a service binding. */
 
-import { batchHeaders } from "../log/batch-header.ts";
 import { decodeBatches } from "../log/decode-batch.ts";
 import { type LogRecord, recordSize } from "../log/record.ts";
 import { EdgelogError } from "../model/errors.ts";
@@ -8,7 +7,7 @@ import { SERVICE_RECORDS_BYTES_MAX } from "../model/limits.ts";
 
 export interface TakenRecords {
   readonly records: readonly LogRecord[];
-  /** The position after them; before the batches' end if they decompress to more than one answer may have. */
+  /** The position after them: `end`, or before it if they decompress to more than one answer may have. */
   readonly next: number;
 }
 
@@ -19,9 +18,7 @@ export interface TakenRecords {
 export function takeRecords(batches: Uint8Array, from: number, end: number): TakenRecords {
   const records: LogRecord[] = [];
   let bytes = 0;
-  let next = from;
-  for (const { header } of batchHeaders(batches)) next = Math.max(next, header.nextOffset);
-  next = Math.min(next, end);
+  let next = end;
   for (const record of decodeBatches(batches)) {
     if (record.offset < from) continue;
     if (record.offset >= next) break;

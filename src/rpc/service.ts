@@ -9,6 +9,7 @@
 import type { LogRecord } from "../log/record.ts";
 import type { RecordInput } from "../log/record-input.ts";
 import type { ErrorName } from "../model/errors.ts";
+import type { Isolation } from "../model/isolation.ts";
 
 export interface EdgelogService {
   /**
@@ -66,6 +67,11 @@ export interface FetchRecordsOptions {
   readonly minBytes?: number;
   /** Default 0: do not wait. At most 60,000. Kafka: `fetch.max.wait.ms`. */
   readonly maxWaitMs?: number;
+  /**
+   * `"read_committed"`: no records of transactions that are open or aborted, and nothing behind the first open one. Default
+   * `"read_uncommitted"`. Kafka: `isolation.level`.
+   */
+  readonly isolationLevel?: Isolation;
 }
 
 export interface FetchedRecords {
@@ -90,6 +96,8 @@ export interface SubscribeOptions {
     | { readonly timestamp: number };
   /** Default: all that the topic has now, at most 1,000. */
   readonly partitions?: readonly number[];
+  /** As {@link FetchRecordsOptions.isolationLevel}. */
+  readonly isolationLevel?: Isolation;
 }
 
 export interface ServiceSubscription {

@@ -1,6 +1,7 @@
 import { RpcTarget } from "cloudflare:workers";
 import type { Cluster } from "../cluster/cluster.ts";
 import { failure } from "../model/errors.ts";
+import type { Isolation } from "../model/isolation.ts";
 import { FEED_WINDOW_BYTES } from "../model/limits.ts";
 import type { Topic } from "../model/topic.ts";
 import { FeedMerge } from "../subscribe/feed-merge.ts";
@@ -21,12 +22,17 @@ export class ServiceFeed extends RpcTarget implements ServiceSubscription {
   #rest: DataFrame | undefined;
   #isAsked = false;
 
-  constructor(cluster: Cluster, topic: Pick<Topic, "id">, starts: readonly StartOffset[]) {
+  constructor(
+    cluster: Cluster,
+    topic: Pick<Topic, "id">,
+    starts: readonly StartOffset[],
+    isolation: Isolation,
+  ) {
     super();
     const windowBytes = windowOf(FEED_WINDOW_BYTES.most, starts.length);
     const { signal } = this.#over;
     for (const start of starts) {
-      this.#merge.add(partitionFeed(cluster, { topic, ...start, windowBytes, signal }));
+      this.#merge.add(partitionFeed(cluster, { topic, ...start, isolation, windowBytes, signal }));
     }
   }
 
@@ -68,6 +74,6 @@ export class ServiceFeed extends RpcTarget implements ServiceSubscription {
     const { partition, highWatermark } = frame;
     const { records, next } = takeRecords(frame.batches, frame.from, frame.next);
     this.#rest = next < frame.next ? { ...frame, from: next } : undefined;
-    return { partition, records, next: this.#rest === undefined ? frame.next : next, highWatermark };
+    return { partition, records, next, highWatermark };
   }
 }

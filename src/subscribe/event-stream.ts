@@ -2,6 +2,7 @@
 
 import type { Cluster } from "../cluster/cluster.ts";
 import { type Failure, failure } from "../model/errors.ts";
+import type { Isolation } from "../model/isolation.ts";
 import { EVENT_STREAM_HEARTBEAT_MS, EVENT_STREAM_RETRY_MS, FEED_WINDOW_BYTES } from "../model/limits.ts";
 import type { Topic } from "../model/topic.ts";
 import { FeedMerge } from "./feed-merge.ts";
@@ -17,6 +18,7 @@ import type { StartOffset } from "./start-offsets.ts";
 export interface EventStreamOptions extends RecordJsonOptions {
   readonly topic: Topic;
   readonly starts: readonly StartOffset[];
+  readonly isolation: Isolation;
   /** Aborts when the client has gone. */
   readonly signal: AbortSignal;
 }
@@ -49,12 +51,13 @@ class EventStream {
   #rest: DataFrame | undefined;
   #begun = false;
 
-  constructor(cluster: Cluster, { topic, starts, value, signal }: EventStreamOptions) {
+  constructor(cluster: Cluster, { topic, starts, isolation, value, signal }: EventStreamOptions) {
     this.#positions = new Map(starts.map(({ partition, offset }) => [partition, offset]));
     this.#json = { value };
     const windowBytes = windowOf(FEED_WINDOW_BYTES.most, starts.length);
     for (const start of starts) {
-      this.#merge.add(partitionFeed(cluster, { topic, ...start, windowBytes, signal: this.#over.signal }));
+      const wanted = { topic, ...start, isolation, windowBytes, signal: this.#over.signal };
+      this.#merge.add(partitionFeed(cluster, wanted));
     }
     signal.addEventListener("abort", () => this.close());
   }

@@ -8,7 +8,7 @@
  */
 
 import { type Failure, failure } from "../model/errors.ts";
-import type { Isolation } from "../model/isolation.ts";
+import { ISOLATIONS, type Isolation } from "../model/isolation.ts";
 import { SUBSCRIBER_CREDIT_BYTES_DEFAULT, SUBSCRIBER_CREDIT_BYTES_MAX } from "../model/limits.ts";
 import { isPartition, parseDigits, startFromQuery } from "./position.ts";
 import type { Subprotocol } from "./protocol.ts";
@@ -51,6 +51,8 @@ export interface LeaderSubscription {
   readonly offset: number | "earliest" | "latest";
   readonly creditBytes: number;
   readonly format: FrameFormat;
+  /** Default read_uncommitted. */
+  readonly isolation?: Isolation;
 }
 
 export function leaderSubscribeRequest(
@@ -58,12 +60,13 @@ export function leaderSubscribeRequest(
   topicVersion: number,
   subprotocol?: Subprotocol,
 ): Request {
-  const { partition, offset, creditBytes, format } = subscription;
+  const { partition, offset, creditBytes, format, isolation = "read_uncommitted" } = subscription;
   const query = new URLSearchParams({
     partition: String(partition),
     offset: String(offset),
     credit_bytes: String(creditBytes),
     format,
+    isolation,
     topic_version: String(topicVersion),
   });
   return upgradeRequest(`${SUBSCRIBE_PATH}?${query}`, subprotocol);
@@ -95,7 +98,11 @@ export function parseLeaderSubscription(query: URLSearchParams): LeaderSubscript
   if (format !== "binary" && format !== "json" && format !== "json-values") {
     return failure("INVALID_REQUEST", 'format must be "binary", "json" or "json-values".');
   }
-  return { partition, offset: start.offset, creditBytes, format };
+  const isolation = ISOLATIONS.find((each) => each === query.get("isolation"));
+  if (isolation === undefined) {
+    return failure("INVALID_REQUEST", `isolation must be ${ISOLATIONS.join(" or ")}.`);
+  }
+  return { partition, offset: start.offset, creditBytes, format, isolation };
 }
 
 /** `credit_bytes=`: what may be sent before the first `credit` message. */

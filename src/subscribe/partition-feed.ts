@@ -6,8 +6,9 @@
 import type { LogBounds } from "../../durable-objects/partition/rpc.ts";
 import { EARLIEST_LOCAL_TIMESTAMP } from "../../durable-objects/partition/rpc.ts";
 import type { Cluster } from "../cluster/cluster.ts";
-import { batchHeaders } from "../log/batch-header.ts";
+import { visibleBatches } from "../log/committed-batches.ts";
 import { EdgelogError, errorRow, type Failure, failure, isFailure } from "../model/errors.ts";
+import type { Isolation } from "../model/isolation.ts";
 import { FEED_RETRIES_MAX, FEED_RETRY_MS } from "../model/limits.ts";
 import type { Topic } from "../model/topic.ts";
 import type { DataFrame } from "./frame.ts";
@@ -37,6 +38,7 @@ export interface FeedOptions {
   readonly topic: Pick<Topic, "id">;
   readonly partition: number;
   readonly offset: number;
+  readonly isolation: Isolation;
   /** The offset was the log start: if that has moved on, so does the feed. */
   readonly isLogStart: boolean;
   /** Credit that the leader has, and what one read of R2 asks for: the feed holds about so much. */
@@ -96,12 +98,13 @@ class Feed {
 
   /** From the offset on until something ends it: a problem, or undefined if trying again is all there is to do. */
   async *follow(): AsyncGenerator<FeedEvent, Problem | undefined, undefined> {
-    const { topic, partition, windowBytes, signal } = this.#options;
+    const { topic, partition, isolation, windowBytes, signal } = this.#options;
     const subscription = {
       partition,
       offset: this.offset,
       creditBytes: windowBytes,
       format: "binary",
+      isolation,
     } as const;
     const answer = await connectToLeader(this.#cluster, topic, subscription);
     if (isFailure(answer)) return answer;
@@ -137,21 +140,26 @@ class Feed {
       this.#hasRead = true;
       yield { kind: "frame", partition, frame: event.frame };
       // Who asked for the next one has done with this one.
-      socket.credit(event.frame.batches.length);
+      if (event.frame.batches.length > 0) socket.credit(event.frame.batches.length);
     }
   }
 
   async *#readUntilLocal(): AsyncGenerator<FeedEvent, Problem | undefined, undefined> {
-    const { topic, partition, windowBytes, signal } = this.#options;
+    const { topic, partition, isolation, windowBytes, signal } = this.#options;
     const local = await this.#cluster.listOffsets(topic, partition, EARLIEST_LOCAL_TIMESTAMP);
     if (isFailure(local)) return local;
     while (this.offset < local.offset && !signal.aborted) {
       const from = this.offset;
-      const answer = await this.#cluster.read(topic, partition, { offset: from, maxBytes: windowBytes });
+      const answer = await this.#cluster.read(topic, partition, {
+        offset: from,
+        maxBytes: windowBytes,
+        isolation,
+      });
       if (isFailure(answer)) return answer;
-      const { batches, highWatermark } = answer;
-      let next = from;
-      for (const { header } of batchHeaders(batches)) next = header.nextOffset;
+      const { highWatermark, lastStableOffset } = answer;
+      const { batches, next } = visibleBatches(answer, from);
+      // The leader waits for more, wherever that is.
+      if (isolation === "read_committed" && from >= lastStableOffset) return undefined;
       if (next <= from) return failure("UNKNOWN_SERVER_ERROR", `nothing was read at offset ${from}`);
       this.offset = next;
       this.#hasRead = true;

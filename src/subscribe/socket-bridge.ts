@@ -8,6 +8,7 @@ import type { LogBounds } from "../../durable-objects/partition/rpc.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import { batchHeaders, sliceFrom } from "../log/batch-header.ts";
 import { type Failure, failure, isFailure } from "../model/errors.ts";
+import type { Isolation } from "../model/isolation.ts";
 import {
   FEED_WINDOW_BYTES,
   SUBSCRIBER_CREDIT_BYTES_MAX,
@@ -37,6 +38,7 @@ import { type BudgetShare, isolateBudget, type UnsentBudget } from "./unsent-bud
 export interface BridgeOptions {
   readonly topic: Topic;
   readonly format: FrameFormat;
+  readonly isolation: Isolation;
   readonly creditBytes: number;
   /** Empty: the client will send `subscribe`. */
   readonly starts: readonly PartitionStart[];
@@ -119,8 +121,10 @@ export class SocketBridge {
       const { data, next, batchBytes } = encoded;
       this.#credit -= batchBytes;
       this.#owed += batchBytes;
-      this.#unsent += data.length;
-      this.#share.add(data.length);
+      // What costs no credit will never be credited.
+      const unsent = batchBytes === 0 ? 0 : data.length;
+      this.#unsent += unsent;
+      this.#share.add(unsent);
       this.#send(data);
       if (this.#unsent * 2 > this.#share.free()) this.#askForCredit();
       from = next;
@@ -251,8 +255,8 @@ export class SocketBridge {
   }
 
   async #begin(starts: readonly PartitionStart[]): Promise<void> {
-    const { topic } = this.#options;
-    const offsets = await startOffsets(this.#cluster, topic, starts, "unchecked");
+    const { topic, isolation } = this.#options;
+    const offsets = await startOffsets(this.#cluster, topic, starts, isolation, "unchecked");
     if (isFailure(offsets)) {
       this.#fail(offsets, offsets);
       return;
@@ -262,7 +266,8 @@ export class SocketBridge {
       const wanted = this.#partitions.get(start.partition);
       if (wanted === undefined) continue;
       const signal = AbortSignal.any([this.#over.signal, wanted.signal]);
-      this.#merge.add(partitionFeed(this.#cluster, { topic, ...start, windowBytes, signal }), signal);
+      const options = { topic, ...start, isolation, windowBytes, signal };
+      this.#merge.add(partitionFeed(this.#cluster, options), signal);
     }
   }
 
@@ -305,11 +310,11 @@ export function windowOf(creditBytes: number, partitions: number): number {
   return Math.min(Math.max(share, FEED_WINDOW_BYTES.least), FEED_WINDOW_BYTES.most);
 }
 
-/** The frame's first whole batches: at most so many bytes, but at least one. */
+/** The frame's first whole batches: at most so many bytes, but at least one; with the last, all that is left of the frame. */
 function pieceOf(frame: DataFrame, bytesMax: number): DataFrame {
   const batches = sliceFrom(frame.batches, frame.from, bytesMax);
   let next = frame.from;
   for (const { header } of batchHeaders(batches)) next = Math.min(header.nextOffset, frame.next);
-  const isRest = next <= frame.from;
+  const isRest = sliceFrom(frame.batches, next, 1).length === 0;
   return { ...frame, batches, next: isRest ? frame.next : next };
 }

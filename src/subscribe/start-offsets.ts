@@ -3,6 +3,7 @@
 import { EARLIEST_TIMESTAMP, LATEST_TIMESTAMP, type LogBounds } from "../../durable-objects/partition/rpc.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import { type Failure, failure, isFailure } from "../model/errors.ts";
+import type { Isolation } from "../model/isolation.ts";
 import { SUBSCRIPTION_LOOKUPS_MAX } from "../model/limits.ts";
 import type { Topic } from "../model/topic.ts";
 import type { StartPosition } from "./position.ts";
@@ -19,13 +20,14 @@ export interface StartOffset {
 }
 
 /**
- * In ascending order of partitions. An offset that a client named itself is taken as it is, unless it is to be checked
+ * In ascending order of partitions; the latest is where such a reader may read to. An offset that a client named itself is taken as it is, unless it is to be checked
  * against the log. The first failure is the answer.
  */
 export async function startOffsets(
   cluster: Cluster,
   topic: Pick<Topic, "id">,
   starts: readonly PartitionStart[],
+  isolation: Isolation,
   check: "checked" | "unchecked",
 ): Promise<StartOffset[] | StartFailure> {
   const sorted = starts.toSorted((a, b) => a.partition - b.partition);
@@ -36,7 +38,7 @@ export async function startOffsets(
       some.map(async (start) => ({
         partition: start.partition,
         isLogStart: "offset" in start && start.offset === "earliest",
-        offset: await startOffset(cluster, topic, start, check),
+        offset: await startOffset(cluster, topic, start, isolation, check),
       })),
     );
     for (const { partition, offset, isLogStart } of found) {
@@ -51,6 +53,7 @@ async function startOffset(
   cluster: Cluster,
   topic: Pick<Topic, "id">,
   start: PartitionStart,
+  isolation: Isolation,
   check: "checked" | "unchecked",
 ): Promise<number | (Failure & Partial<LogBounds>)> {
   const { partition } = start;
@@ -59,9 +62,11 @@ async function startOffset(
   }
   // First, so that a record that comes while the time is looked for is not passed over.
   const end =
-    "timestamp" in start ? await cluster.listOffsets(topic, partition, LATEST_TIMESTAMP) : undefined;
+    "timestamp" in start
+      ? await cluster.listOffsets(topic, partition, LATEST_TIMESTAMP, isolation)
+      : undefined;
   if (isFailure(end)) return end;
-  const found = await cluster.listOffsets(topic, partition, timestampOf(start));
+  const found = await cluster.listOffsets(topic, partition, timestampOf(start), isolation);
   if (isFailure(found)) return found;
   return found.offset >= 0 || end === undefined ? found.offset : end.offset;
 }

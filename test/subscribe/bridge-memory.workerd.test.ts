@@ -43,6 +43,7 @@ function openBridge(
   new SocketBridge(cluster, server, {
     topic,
     format: "binary",
+    isolation: "read_uncommitted",
     creditBytes: 16 * KiB * KiB,
     starts: [0, 1].map((partition) => ({ partition, offset: 0 })),
     takesSubscribe: false,

@@ -11,7 +11,8 @@ test("a subscription from a time that no record has begins with the record that 
   const cluster = new Cluster(env);
   ok(await cluster.append(topic, 0, batchOf(["before"], start)));
   const busy = appendsAfterLookUps(cluster, () => cluster.append(topic, 0, batchOf(["new"], start + 10)));
-  const offsets = await startOffsets(busy, topic, [{ partition: 0, timestamp: start + 10 }], "unchecked");
+  const wanted = [{ partition: 0, timestamp: start + 10 }];
+  const offsets = await startOffsets(busy, topic, wanted, "read_uncommitted", "unchecked");
   expect(offsets).toEqual([{ partition: 0, offset: 1, isLogStart: false }]);
 });
 

@@ -220,11 +220,98 @@ describe("a subscriber", () => {
   });
 });
 
+describe("a read_committed subscriber", () => {
+  const isolation = "read_committed";
+
+  it("gets nothing of an open transaction, nor what lies behind it, until it is decided", () => {
+    const partition = new Partition();
+    const socket = partition.subscribe({ offset: "earliest", isolation });
+    const other = partition.subscribe({ offset: "earliest" });
+    partition.append("before");
+    partition.write(1, "in it");
+    partition.append("behind");
+    expect(socket.values(0)).toEqual(["before"]);
+    expect(other.values(0)).toEqual(["before", "in it", "behind"]);
+    partition.end(1, "commit");
+    expect(socket.values(0)).toEqual(["before", "in it", "behind"]);
+    expect(socket.frames().at(-1)).toMatchObject({ next: 4, highWatermark: 4 });
+  });
+
+  it("gets a position and no records where all were aborted, at no cost in credit", () => {
+    const partition = new Partition();
+    const binary = partition.subscribe({ offset: "earliest", isolation, creditBytes: 1 });
+    const json = partition.subscribe({ offset: "earliest", isolation, creditBytes: 1, format: "json" });
+    partition.write(1, "aborted");
+    partition.end(1, "abort");
+    expect(binary.values(0)).toEqual([]);
+    expect(binary.frames().at(-1)).toMatchObject({ next: 2, highWatermark: 2 });
+    expect(json.recordMessages().at(-1)).toMatchObject({ next: 2, bytes: 0, records: [] });
+    expect(binary.batchBytes() + json.batchBytes()).toBe(0);
+    expect(partition.budget.free()).toBe(32 * KiB * KiB);
+    partition.append("committed");
+    expect(binary.values(0)).toEqual(["committed"]);
+    expect(json.recordMessages().at(-1)).toMatchObject({ next: 3, records: [{ value: "committed" }] });
+  });
+
+  it("that begins at the latest begins before the open transaction, and is told so", () => {
+    const partition = new Partition();
+    partition.append("before");
+    partition.write(1, "in it");
+    const socket = partition.subscribe({ offset: "latest", isolation });
+    expect(socket.messages()).toEqual([{ type: "caught_up", partition: 0, next: 1, high_watermark: 2 }]);
+    partition.end(1, "commit");
+    expect(socket.values(1)).toEqual(["in it"]);
+  });
+
+  it("that begins behind the open transaction waits until that is decided", () => {
+    const partition = new Partition();
+    partition.write(1, "in it");
+    partition.append("behind");
+    const socket = partition.subscribe({ offset: 1, isolation });
+    expect(types(socket)).toEqual(["caught_up"]);
+    partition.end(1, "abort");
+    expect(socket.values(1)).toEqual(["behind"]);
+  });
+
+  it("waits at the leader though its position is in R2, and is sent there when there is more", () => {
+    const partition = new Partition();
+    partition.write(1, "in it");
+    partition.append("behind");
+    partition.log.localStart = 2;
+    const socket = partition.subscribe({ offset: 0, isolation });
+    expect(types(socket)).toEqual(["caught_up"]);
+    partition.end(1, "commit");
+    expect(types(socket)).toEqual(["caught_up", "resume"]);
+    expect(socket.closed).toEqual({ code: CLOSE_RESUME, reason: "offset=0" });
+  });
+
+  it("is one after hibernation, too", () => {
+    const partition = new Partition();
+    const socket = partition.subscribe({ isolation });
+    partition.wake();
+    partition.write(1, "in it");
+    partition.wake();
+    expect(types(socket)).toEqual(["caught_up"]);
+    partition.end(1, "commit");
+    expect(socket.values(0)).toEqual(["in it"]);
+  });
+
+  it("behind the log, which was cut off, is told so", () => {
+    const partition = new Partition();
+    partition.append("a", "b");
+    const socket = partition.subscribe({ isolation });
+    partition.log.end = 1;
+    partition.subscribers.logEndMoved();
+    expect(socket.messages().at(-1)).toMatchObject({ type: "error", error: { code: "OFFSET_OUT_OF_RANGE" } });
+  });
+});
+
 describe("a subscriber in JSON", () => {
   it("gets records in the same shape as over HTTP", () => {
     const partition = new Partition();
     const socket = partition.subscribe({ format: "json" });
-    partition.append("text", '{"n":12345678901234567890}');
+    const batch = partition.log.append(["text", '{"n":12345678901234567890}']);
+    partition.subscribers.logEndMoved();
     expect(socket.recordMessages()).toEqual([
       {
         type: "records",
@@ -232,7 +319,7 @@ describe("a subscriber in JSON", () => {
         from: 0,
         next: 2,
         high_watermark: 2,
-        bytes: partition.log.readLocal(0, 1).length,
+        bytes: batch.length,
         records: [
           { offset: 0, timestamp: 1_700_000_000_000, key: null, value: "text", headers: [] },
           {

@@ -1,6 +1,6 @@
 /** A log in memory and sockets whose other end is this process, for testing what ends in a partition without a platform. */
 
-import type { SubscriberLog } from "../../durable-objects/partition/subscriber-log.ts";
+import type { LocalBatches, SubscriberLog } from "../../durable-objects/partition/subscriber-log.ts";
 import type {
   SocketKind,
   SubscriberSocket,
@@ -8,11 +8,14 @@ import type {
 } from "../../durable-objects/partition/subscriber-sockets.ts";
 import { Subscribers } from "../../durable-objects/partition/subscribers.ts";
 import { encodeBatch } from "../../src/log/batch.ts";
-import { sliceFrom, stampBatch } from "../../src/log/batch-header.ts";
+import { readBatchHeader, sliceFrom, stampBatch } from "../../src/log/batch-header.ts";
+import { type AbortedTransaction, visibleBatches } from "../../src/log/committed-batches.ts";
 import type { CompressionName } from "../../src/log/compression.ts";
+import { encodeMarker } from "../../src/log/control-batch.ts";
 import { decodeBatches } from "../../src/log/decode-batch.ts";
 import { concatBytes } from "../../src/model/bytes.ts";
 import { isFailure } from "../../src/model/errors.ts";
+import type { Isolation } from "../../src/model/isolation.ts";
 import { type DataFrame, decodeFrame } from "../../src/subscribe/frame.ts";
 import { type LeaderSubscription, leaderSubscribeRequest } from "../../src/subscribe/leader-request.ts";
 import {
@@ -31,6 +34,9 @@ export class MemoryLog implements SubscriberLog {
   localStart = 0;
   end = 0;
   reads = 0;
+  /** The first offset of a transaction that is undecided. */
+  undecided: number | undefined;
+  readonly aborted: AbortedTransaction[] = [];
   readonly #batches: Uint8Array[] = [];
 
   append(values: readonly (string | Uint8Array)[], compression: CompressionName = "none"): Uint8Array {
@@ -61,18 +67,28 @@ export class MemoryLog implements SubscriberLog {
   }
 
   lastStableOffset(): number {
-    return this.end;
+    return this.undecided ?? this.end;
   }
 
   earliestLocalOffset(): number {
     return this.localStart;
   }
 
-  readLocal(offset: number, maxBytes: number): Uint8Array | "remote" | "out_of_range" {
+  readLocal(
+    offset: number,
+    maxBytes: number,
+    isolation: Isolation,
+  ): LocalBatches | "remote" | "out_of_range" {
     this.reads++;
     if (offset < this.start || offset > this.end) return "out_of_range";
     if (offset < this.localStart) return "remote";
-    return sliceFrom(concatBytes(this.#batches), offset, maxBytes);
+    const isCommitted = isolation === "read_committed";
+    const readable = this.#batches.filter(
+      (batch) => !isCommitted || readBatchHeader(batch).baseOffset < this.lastStableOffset(),
+    );
+    const batches = sliceFrom(concatBytes(readable), offset, maxBytes);
+    const abortedTransactions = isCommitted ? this.aborted : undefined;
+    return { ...visibleBatches({ batches, abortedTransactions }, offset), readBytes: batches.length };
   }
 }
 
@@ -217,6 +233,25 @@ export class Partition {
 
   append(...values: string[]): void {
     this.log.append(values);
+    this.subscribers.logEndMoved();
+  }
+
+  /** As a transaction of this producer; one at a time. */
+  write(producerId: number, value: string): void {
+    this.log.undecided ??= this.log.end;
+    const record = { timestamp: 1_700_000_000_000, key: null, value: encoder.encode(value) };
+    const producer = { producerId, producerEpoch: 0, baseSequence: 0, transactional: true };
+    this.log.appendBatch(encodeBatch([record], producer), 1);
+    this.subscribers.logEndMoved();
+  }
+
+  /** Ends it. */
+  end(producerId: number, type: "abort" | "commit"): void {
+    const { undecided: firstOffset } = this.log;
+    if (firstOffset === undefined) throw new Error("no transaction is open");
+    this.log.undecided = undefined;
+    if (type === "abort") this.log.aborted.push({ producerId, firstOffset });
+    this.log.appendBatch(encodeMarker({ producerId, producerEpoch: 0, type, timestampMs: 1 }), 1);
     this.subscribers.logEndMoved();
   }
 

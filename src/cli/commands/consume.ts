@@ -2,6 +2,7 @@ import { type Command, Option } from "commander";
 import type { ConsumeFrom } from "../../client/consumer/options.ts";
 import type { Edgelog } from "../../client/edgelog.ts";
 import type { ConsumedRecord } from "../../client/record.ts";
+import { ISOLATIONS, type Isolation } from "../../model/isolation.ts";
 import { PARTITIONS_PER_TOPIC_MAX } from "../../model/limits.ts";
 import { recordToJsonText } from "../../subscribe/record-json.ts";
 import { collect, integerBetween } from "../arguments.ts";
@@ -19,6 +20,7 @@ interface ConsumeCommandOptions extends ConnectionOptions {
   readonly exit?: boolean;
   readonly count?: number;
   readonly format: string;
+  readonly isolationLevel: Isolation;
 }
 
 export function addConsume(program: Command): void {
@@ -43,16 +45,22 @@ export function addConsume(program: Command): void {
       "kcat's format: %s value, %k key, %h headers, %t %p %o %T, %S %K %R",
       "%s\\n",
     );
+  command.addOption(
+    new Option("--isolation-level <level>", "whether to print records of open and aborted transactions")
+      .choices(ISOLATIONS)
+      .default("read_uncommitted" satisfies Isolation),
+  );
   withConnection(command).action(consume);
 }
 
 async function consume(topic: string, options: ConsumeCommandOptions): Promise<void> {
-  const { count = Number.POSITIVE_INFINITY, exit = false } = options;
+  const { count = Number.POSITIVE_INFINITY, exit = false, isolationLevel } = options;
   const toBytes = options.json ? jsonLine : recordFormat(options.format);
   const client = await connect(options);
   const records = client.consume(topic, {
     from: await consumeFrom(client, topic, options),
     follow: !exit,
+    isolationLevel,
     onDisconnect: ({ message }) => note(`Reconnecting: ${message}`),
     ...(options.partition === undefined ? {} : { partitions: options.partition }),
   });
@@ -93,12 +101,12 @@ function jsonLine(record: ConsumedRecord): Uint8Array {
 async function consumeFrom(
   client: Edgelog,
   topic: string,
-  { offset: start, partition }: ConsumeCommandOptions,
+  { offset: start, partition, isolationLevel }: ConsumeCommandOptions,
 ): Promise<ConsumeFrom> {
   if ("at" in start) return start.at === "beginning" ? "earliest" : "latest";
   if ("timestampMs" in start) return { timestamp: start.timestampMs };
   const which = partition === undefined ? {} : { partitions: partition };
-  const ends = await client.topics.offsets(topic, { ...which, timestamp: "latest" });
+  const ends = await client.topics.offsets(topic, { ...which, timestamp: "latest", isolationLevel });
   const begins = await client.topics.offsets(topic, { ...which, timestamp: "earliest" });
   const logStart = new Map(begins.map((begin) => [begin.partition, begin.offset]));
   return {

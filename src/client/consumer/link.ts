@@ -16,6 +16,7 @@ export type LinkSettings = Pick<
   ConsumeSettings,
   | "topic"
   | "offsetReset"
+  | "isolationLevel"
   | "creditBytes"
   | "reconnectBackoffMs"
   | "reconnectBackoffMaxMs"
@@ -167,7 +168,7 @@ export class Link {
 
   async #connect(): Promise<SessionEnd> {
     const { settings, transport, WebSocket, over } = this.#wiring;
-    const { topic, topicId, connectTimeoutMs, pingIntervalMs } = settings;
+    const { topic, topicId, isolationLevel, connectTimeoutMs, pingIntervalMs } = settings;
     const ticket = await webSocketTicket(transport, over);
     const creditBytes = settings.creditBytes - this.#unconsumedBytes;
     const [partition, offset] = this.#isDirect ? this.#firstPosition() : [];
@@ -183,6 +184,8 @@ export class Link {
           offset,
           credit_bytes: this.#isDirect ? creditBytes : 0,
           topic_id: topicId,
+          // One that does not know it yet is asked for what it has always done.
+          isolation: isolationLevel === "read_committed" ? isolationLevel : undefined,
           ticket,
         },
       }),

@@ -1,5 +1,6 @@
 import { EdgelogError } from "../../model/errors.ts";
 import { topicNameProblem } from "../../model/ids.ts";
+import { ISOLATIONS, type Isolation } from "../../model/isolation.ts";
 import { SUBSCRIBER_CREDIT_BYTES_DEFAULT, SUBSCRIBER_CREDIT_BYTES_MAX } from "../../model/limits.ts";
 import { isOffset, isPartition } from "../../subscribe/position.ts";
 import type { AbortSignalLike } from "../abort.ts";
@@ -37,6 +38,11 @@ export interface ConsumeOptions {
    * Kafka, whose default is latest. Kafka: `auto.offset.reset`.
    */
   readonly offsetReset?: "earliest" | "latest" | "none";
+  /**
+   * What it sees of Kafka's transactions: `"read_uncommitted"` (the default) all records as they are written;
+   * `"read_committed"` none of those that are open or aborted, and nothing behind the first open one. Kafka: `isolation.level`.
+   */
+  readonly isolationLevel?: Isolation;
   /**
    * Bytes of batches that each connection may have sent before the application took them; a loop that stands still holds the
    * cluster back here. Default 1,048,576; 65,536 to 16,777,216. Kafka: `max.partition.fetch.bytes`.
@@ -94,10 +100,17 @@ export function consumeSettings(topic: string, options: ConsumeOptions): Consume
   if (!["earliest", "latest", "none"].includes(offsetReset)) {
     throw invalid(`offsetReset must be "none", "earliest" or "latest", not ${JSON.stringify(offsetReset)}`);
   }
+  const { isolationLevel = "read_uncommitted" } = options;
+  if (!ISOLATIONS.includes(isolationLevel)) {
+    throw invalid(
+      `isolationLevel must be "read_uncommitted" or "read_committed", not ${JSON.stringify(isolationLevel)}`,
+    );
+  }
   return {
     topic,
     from,
     offsetReset,
+    isolationLevel,
     follow: options.follow ?? true,
     creditBytes: whole(
       "creditBytes",

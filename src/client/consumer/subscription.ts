@@ -123,7 +123,7 @@ export class Subscription implements AsyncIterableIterator<ConsumedRecord, void,
   }
 
   async #begin(): Promise<void> {
-    const { signal, follow, topic, metadataMaxAgeMs } = this.#settings;
+    const { signal, follow, topic, isolationLevel, metadataMaxAgeMs } = this.#settings;
     const { topics, over } = this.#wiring;
     signal?.throwIfAborted();
     const end = onAbort(signal, () => {
@@ -135,7 +135,8 @@ export class Subscription implements AsyncIterableIterator<ConsumedRecord, void,
       const partitions = this.#settings.partitions ?? (await this.#allPartitions());
       const starts = await this.#startsOf(partitions);
       if (!follow) {
-        for (const { partition, offset } of await topics.offsets(topic, { partitions, signal: over })) {
+        const ends = await topics.offsets(topic, { partitions, isolationLevel, signal: over });
+        for (const { partition, offset } of ends) {
           if (offset > (starts.get(partition) ?? 0)) this.#ends.set(partition, offset);
         }
       }
@@ -194,8 +195,9 @@ export class Subscription implements AsyncIterableIterator<ConsumedRecord, void,
     partitions: readonly number[],
     timestamp: "earliest" | "latest" | number,
   ): Promise<Map<number, number>> {
-    const { topics, over } = this.#wiring;
-    const offsets = await topics.offsets(this.#settings.topic, { partitions, timestamp, signal: over });
+    const { topics, over: signal } = this.#wiring;
+    const { topic, isolationLevel } = this.#settings;
+    const offsets = await topics.offsets(topic, { partitions, timestamp, isolationLevel, signal });
     return new Map(offsets.map(({ partition, offset }) => [partition, offset]));
   }
 

@@ -301,7 +301,7 @@ export class GroupSubscription implements AsyncIterableIterator<ConsumedRecord, 
   /** Where nothing is committed, it is found out where to begin. */
   async #begin(partitions: readonly AssignedPartition[]): Promise<void> {
     const { from, autoCommit } = this.#settings;
-    const starting = startOffsets(this.#topics, from, partitions, this.#over);
+    const starting = startOffsets(this.#topics, this.#settings, partitions, this.#over);
     for (const partition of partitions) if (partition.position !== undefined) this.#read(partition);
     for await (const { partition, offset } of starting) {
       if (partition.isOver) continue;

@@ -162,6 +162,7 @@ function namesOf(topics: string | readonly string[] | TopicPattern): readonly st
 function pickReading(options: Omit<GroupConsumeOptions, "group">): ConsumeOptions {
   const { signal, creditBytes, maxDirectConnections, connectTimeoutMs, pingIntervalMs } = options;
   const { reconnectBackoffMs, reconnectBackoffMaxMs, metadataMaxAgeMs, onDisconnect } = options;
+  const { isolationLevel } = options;
   return {
     ...(signal !== undefined && { signal }),
     ...(creditBytes !== undefined && { creditBytes }),
@@ -171,6 +172,7 @@ function pickReading(options: Omit<GroupConsumeOptions, "group">): ConsumeOption
     ...(reconnectBackoffMs !== undefined && { reconnectBackoffMs }),
     ...(reconnectBackoffMaxMs !== undefined && { reconnectBackoffMaxMs }),
     ...(metadataMaxAgeMs !== undefined && { metadataMaxAgeMs }),
+    ...(isolationLevel !== undefined && { isolationLevel }),
     ...(onDisconnect !== undefined && { onDisconnect }),
   };
 }

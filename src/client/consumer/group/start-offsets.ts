@@ -1,7 +1,7 @@
 import { EdgelogError } from "../../../model/errors.ts";
 import type { AbortSignalLike } from "../../abort.ts";
 import { isRetriable } from "../../retry.ts";
-import type { Topics } from "../../topics.ts";
+import type { OffsetsOptions, Topics } from "../../topics.ts";
 import type { AssignedPartition } from "./assigned-partition.ts";
 import type { GroupSettings } from "./options.ts";
 
@@ -13,7 +13,7 @@ export interface StartOffset {
 /** Where to begin with those of which nothing is committed. A topic that is gone meanwhile has no start. */
 export async function* startOffsets(
   topics: Topics,
-  from: GroupSettings["from"],
+  { from, reading: { isolationLevel } }: GroupSettings,
   partitions: readonly AssignedPartition[],
   over: AbortSignalLike,
 ): AsyncGenerator<StartOffset, void, undefined> {
@@ -28,7 +28,7 @@ export async function* startOffsets(
     const wanted = ofTopic.filter(({ isOver }) => !isOver);
     for (;;) {
       try {
-        const offsets = await offsetsOf(topics, topic, wanted, from, over);
+        const offsets = await offsetsOf(topics, topic, wanted, from, { isolationLevel, signal: over });
         for (const partition of wanted) {
           const offset = offsets.get(partition.partition);
           if (offset !== undefined) yield { partition, offset };
@@ -49,11 +49,11 @@ async function offsetsOf(
   topic: string,
   wanted: readonly AssignedPartition[],
   from: GroupSettings["from"],
-  signal: AbortSignalLike,
+  options: Pick<OffsetsOptions, "isolationLevel" | "signal">,
 ): Promise<Map<number, number>> {
   const partitions = wanted.map(({ partition }) => partition);
   const look = async (timestamp: "earliest" | "latest" | number) => {
-    const offsets = await topics.offsets(topic, { partitions, timestamp, signal });
+    const offsets = await topics.offsets(topic, { partitions, timestamp, ...options });
     return new Map(offsets.map(({ partition, offset }) => [partition, offset]));
   };
   if (typeof from === "string") return look(from);
