@@ -10,6 +10,8 @@ import { FaultyProxy } from "./faulty-proxy.ts";
 
 export interface TestCluster {
   readonly url: string;
+  /** `host:port` for Kafka clients. */
+  readonly kafkaAddress: string;
   /** The same cluster, over a connection that a test can break. */
   readonly proxy: FaultyProxy;
   client(options?: Partial<EdgelogOptions>): Edgelog;
@@ -22,10 +24,12 @@ export interface TestCluster {
 export interface TestClusterOptions {
   readonly rootToken?: string;
   readonly allowedOrigins?: string;
+  /** Kafka clients may connect, too. */
+  readonly takesKafka?: boolean;
 }
 
 /** Starts the platform before the file's tests and stops it after them. */
-export function useCluster({ rootToken, allowedOrigins }: TestClusterOptions = {}): TestCluster {
+export function useCluster({ rootToken, allowedOrigins, takesKafka }: TestClusterOptions = {}): TestCluster {
   let platform: Platform | undefined;
   let dataDir: string | undefined;
   const proxy = new FaultyProxy();
@@ -42,6 +46,7 @@ export function useCluster({ rootToken, allowedOrigins }: TestClusterOptions = {
       port: 0,
       dataDir,
       quiet: true,
+      ...(takesKafka === true && { kafkaPorts: [0] }),
       ...(rootToken !== undefined && { rootToken }),
       ...(allowedOrigins !== undefined && { vars: { EDGELOG_ALLOWED_ORIGINS: allowedOrigins } }),
     });
@@ -62,6 +67,11 @@ export function useCluster({ rootToken, allowedOrigins }: TestClusterOptions = {
   return {
     get url() {
       return started().url;
+    },
+    get kafkaAddress() {
+      const [address] = started().kafkaAddresses;
+      if (address === undefined) throw new Error("the cluster takes no Kafka clients");
+      return address;
     },
     proxy,
     client,

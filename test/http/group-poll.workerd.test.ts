@@ -1,6 +1,8 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { describe, expect, test } from "vitest";
+import { createTopic } from "../partition/support.ts";
+import { TransactionalProducer } from "../partition/transactional-producer.ts";
 import { answer, newTopic, produce, refusal, send } from "./http.ts";
 
 let groups = 0;
@@ -99,6 +101,28 @@ describe("a poll", () => {
     expect(values(await waiting)).toEqual([2]);
     const late = await poll(group, { topics: [topic], member_id, received: "nothing", max_wait_ms: 1 });
     expect(values(late)).toEqual([2]);
+  });
+
+  test("with read_committed brings what is committed, and moves on behind what was aborted", async () => {
+    const topic = await createTopic();
+    const producer = new TransactionalProducer();
+    await producer.send(topic, ["1"]);
+    await producer.commit();
+    await producer.send(topic, ["2"]);
+    await producer.abort();
+    await producer.send(topic, ["3"]);
+    const options = { topics: [topic.name], member_id: "cron", isolation: "read_committed" };
+    const group = newGroup();
+    const first = await poll(group, options);
+    expect(values(first)).toEqual([1]);
+    expect(first.offsets).toMatchObject([{ offset: 4 }]);
+    const started = Date.now();
+    const waiting = poll(group, { ...options, received: first.poll_id, max_wait_ms: 30_000 });
+    await producer.commit();
+    expect(values(await waiting)).toEqual([3]);
+    expect(Date.now() - started).toBeLessThan(20_000);
+    // Who asks for no isolation sees all of them.
+    expect(values(await poll(newGroup(), { topics: [topic.name] }))).toEqual([1, 2, 3]);
   });
 
   test("at the latest settles where the group begins, for the polls that follow", async () => {

@@ -8,6 +8,7 @@ import { unwrap } from "../../src/model/errors.ts";
 import type { Topic } from "../../src/model/topic.ts";
 import type { EdgelogService } from "../../src/rpc/service.ts";
 import { controller, createTopic, leaderOf } from "../partition/support.ts";
+import { TransactionalProducer } from "../partition/transactional-producer.ts";
 
 /** The entrypoint as another Worker has it: every call is an RPC. */
 const edgelog: EdgelogService = exports.Edgelog;
@@ -170,6 +171,30 @@ describe("fetching over a service binding", () => {
     const waiting = edgelog.fetchRecords(topic.name, 0, { from: 0, maxWaitMs: 20_000 });
     await edgelog.produce(topic.name, { value: "late" });
     expect(values((await waiting).records)).toEqual(["late"]);
+  });
+
+  test("with read_committed sees what is committed, and goes on behind what was aborted", async () => {
+    const topic = await createTopic();
+    const producer = new TransactionalProducer();
+    await producer.send(topic, ["a"]);
+    await producer.commit();
+    await producer.send(topic, ["b"]);
+    await producer.abort();
+    await producer.send(topic, ["open"]);
+    const isolationLevel = "read_committed";
+    const fetched = await edgelog.fetchRecords(topic.name, 0, { isolationLevel });
+    expect(values(fetched.records)).toEqual(["a"]);
+    expect(fetched).toMatchObject({ nextOffset: 4, highWatermark: 5 });
+    expect(await edgelog.fetchRecords(topic.name, 0, { from: "latest", isolationLevel })).toMatchObject({
+      records: [],
+      nextOffset: 4,
+    });
+    using subscription = await edgelog.subscribe(topic.name, { from: "earliest", isolationLevel });
+    const first = await subscription.next();
+    expect([values(first?.records ?? []), first?.next]).toEqual([["a"], 4]);
+    await producer.commit();
+    const second = await subscription.next();
+    expect([values(second?.records ?? []), second?.next]).toEqual([["open"], 6]);
   });
 
   test("of an offset beyond the log says what there is", async () => {
