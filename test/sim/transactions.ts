@@ -13,7 +13,8 @@ import { type ErrorName, type Failure, isFailure } from "../../src/model/errors.
 import type { Topic } from "../../src/model/topic.ts";
 import { readRange } from "../../src/tier/read-range.ts";
 import type { Random } from "../crash/random.ts";
-import { encodeContent, readBatches } from "../crash/records.ts";
+import { encodeContent } from "../crash/records.ts";
+import { batchIds, CommittedSubscriber } from "./committed-subscriber.ts";
 import { CLOCK_JUMP_MS_MAX } from "./faults.ts";
 import { isFault } from "./object-host.ts";
 import { changeableConfigs } from "./topic-plans.ts";
@@ -83,8 +84,13 @@ export class SimulatedTransactions {
       this.#lanes.push(new TransactionalProducer(this, random.fork(), id, lane));
     }
     for (const lane of this.#lanes) workload.run("a transactional producer", lane.run());
-    for (let partition = 0; partition < partitions; partition++)
+    for (let partition = 0; partition < partitions; partition++) {
       workload.run("a read_committed reader", this.#follow(partition));
+      if (random.chance(0.5)) {
+        const subscriber = new CommittedSubscriber(this, partition, this.#newFollowed(partition));
+        workload.run("a read_committed subscriber", subscriber.run());
+      }
+    }
   }
 
   newTransaction(what: string): SentTransaction {
@@ -138,7 +144,7 @@ export class SimulatedTransactions {
     const giveUpMs = scheduler.nowMs + 30 * waitMs;
     const ids: number[] = [];
     for (let position = 0; ; ) {
-      const answer = await this.#read(partition, position);
+      const answer = await this.read(partition, position);
       if (answer === undefined) continue;
       if (isFailure(answer)) {
         this.workload.platform.violated(`a read of partition ${partition} at ${position}: ${answer.message}`);
@@ -157,12 +163,18 @@ export class SimulatedTransactions {
     }
   }
 
-  async #follow(partition: number): Promise<void> {
+  /** To be filled with the ids of the batches that a reader sees, in their order. */
+  #newFollowed(partition: number): number[] {
     const ids: number[] = [];
     const key = String(partition);
     this.#followed.set(key, [...(this.#followed.get(key) ?? []), ids]);
+    return ids;
+  }
+
+  async #follow(partition: number): Promise<void> {
+    const ids = this.#newFollowed(partition);
     for (let position = 0; !this.workload.isDraining; ) {
-      const answer = await this.#read(partition, position);
+      const answer = await this.read(partition, position);
       if (answer !== undefined && isFailure(answer))
         return this.workload.platform.violated(`a follower of ${partition} was told ${answer.message}`);
       if (answer !== undefined) {
@@ -175,7 +187,7 @@ export class SimulatedTransactions {
   }
 
   /** As the front ends read. undefined: it failed, and may be tried again. */
-  async #read(
+  async read(
     partition: number,
     offset: number,
   ): Promise<{ ids: number[]; nextOffset: number; highWatermark: number } | ReadFailure | undefined> {
@@ -195,8 +207,7 @@ export class SimulatedTransactions {
       const { batches, abortedTransactions = [], highWatermark } = answer;
       let nextOffset = offset;
       for (const { header } of batchHeaders(batches)) nextOffset = header.nextOffset;
-      const { records } = readBatches(committedBatches(batches, abortedTransactions), offset);
-      const ids = records.filter(({ index }) => index === 0).map(({ batch }) => batch);
+      const ids = batchIds(committedBatches(batches, abortedTransactions), offset);
       return { ids, nextOffset, highWatermark };
     } catch (error) {
       if (!isFault(error)) throw error;
