@@ -1,8 +1,9 @@
-/** The SDK reads what Kafka's transactions have committed. */
+/** The SDK and the command line read what Kafka's transactions have committed. */
 
 import kafkajs from "kafkajs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { EdgelogError } from "../../src/client/index.ts";
+import { edgelog } from "../cli/edgelog.ts";
 import { readAll, take, useCluster } from "./cluster.ts";
 
 const isolationLevel = "read_committed";
@@ -91,6 +92,15 @@ test("a member of a group with read_committed commits behind what was aborted", 
   expect(found).toEqual(["a", "b", "d"]);
   const [offset] = await client.groups.offsets("committed");
   expect(offset).toMatchObject({ topic, offset: 6 });
+});
+
+test("edgelog consume prints what is committed, if it is asked to", async () => {
+  const topic = await cluster.newTopic();
+  await fill(topic);
+  const env = { EDGELOG_URL: cluster.url };
+  const committed = ["consume", topic, "-e", "--isolation-level", "read_committed"];
+  expect(await edgelog(committed, { env })).toMatchObject({ exitCode: 0, stdout: "a\nb\n" });
+  expect(await edgelog(["consume", topic, "-e"], { env })).toMatchObject({ stdout: "a\nb\nc\n" });
 });
 
 test("an isolation level that there is none of is refused by name", () => {
