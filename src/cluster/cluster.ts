@@ -22,8 +22,8 @@ import { ControllerClient } from "./controller-client.ts";
 import { countFetched, countProduced } from "./counters.ts";
 import { GroupClient } from "./group-client.ts";
 import { type ListedOffset, listOffset } from "./list-offset.ts";
-import { LogEndWatch } from "./log-end-watch.ts";
 import { askTwice, missing } from "./missing-segment.ts";
+import { NoticeSocket } from "./notice-socket.ts";
 import { type PartitionLag, partitionLag } from "./partition-lag.ts";
 import { PartitionSessions } from "./partition-sessions.ts";
 import { type PartitionStub, PartitionStubs } from "./partition-stubs.ts";
@@ -223,7 +223,7 @@ export class Cluster {
     const wait = { minBytes, maxWaitMs, ...(signal === undefined ? {} : { signal }) };
     return waitForBatches(read, wait, {
       read: (next) => this.read(reference, partition, next),
-      watchLogEnd: () => this.#watchLogEnd(reference, partition),
+      openNotices: () => this.#openNotices(reference, partition),
     });
   }
 
@@ -312,12 +312,12 @@ export class Cluster {
     return producerIds.allocate(() => this.controller.allocateProducerIds());
   }
 
-  async #watchLogEnd(reference: TopicReference, partition: number): Promise<LogEndWatch | undefined> {
+  async #openNotices(reference: TopicReference, partition: number): Promise<NoticeSocket | undefined> {
     const topic = await this.topic(reference);
     if (isFailure(topic)) return undefined;
     const leader = this.#stubs.of(topic, partition);
     try {
-      return await LogEndWatch.open(leader, topic.version);
+      return await NoticeSocket.open(leader, topic.version);
     } catch (error) {
       console.warn("could not open a notice socket:", error);
       this.#stubs.drop(topic, partition, leader);

@@ -10,8 +10,8 @@ import {
   READ_POLL_MS,
 } from "../model/limits.ts";
 import type { Topic } from "../model/topic.ts";
-import { leaderNoticesRequest, type Notice, parseNotice, readableEnd } from "../subscribe/leader-request.ts";
 import type { Cluster, TopicReference } from "./cluster.ts";
+import { NoticeSocket } from "./notice-socket.ts";
 
 /** A partition at which a Fetch waits. */
 export interface Waiting {
@@ -32,7 +32,7 @@ export class FetchSources {
   readonly #signal: AbortSignal;
   readonly #sources = new Map<string, Source>();
   /** By name and by id: topics with a partition that is being watched and would tell of their end. */
-  readonly #topics = new Map<string, { readonly topic: Topic; readonly notices: Notices }>();
+  readonly #topics = new Map<string, { readonly topic: Topic; readonly notices: NoticeSocket }>();
   #sweptMs = 0;
   #changed = Promise.withResolvers<void>();
 
@@ -55,7 +55,7 @@ export class FetchSources {
     source.usedMs = Date.now();
     const { bounds, notices } = source;
     const last = notices?.isOpen === true ? notices.last : undefined;
-    if (last === undefined || bounds === undefined || readableEnd(isolation, last) !== offset)
+    if (last === undefined || bounds === undefined || notices?.readableEnd(isolation) !== offset)
       return undefined;
     const known = isolation === "read_committed" ? bounds.lastStableOffset : bounds.highWatermark;
     if (known !== offset) return undefined;
@@ -84,7 +84,7 @@ export class FetchSources {
       if (this.#signal.aborted) return false;
       const hasMoved = waiting.some(({ offset, isolation }, index) => {
         const notices = watched[index];
-        return notices !== undefined && (!notices.isOpen || notices.isElsewhereThan(offset, isolation));
+        return notices !== undefined && (!notices.isOpen || isElsewhere(notices, offset, isolation));
       });
       if (hasMoved) return true;
       const leftMs = deadlineMs - Date.now();
@@ -106,13 +106,13 @@ export class FetchSources {
       known.usedMs = Date.now();
       return known;
     }
-    const source = { usedMs: Date.now(), bounds: undefined, notices: undefined };
+    const source = { usedMs: Date.now(), bounds: undefined, opening: undefined, notices: undefined };
     this.#sources.set(key, source);
     return source;
   }
 
   /** undefined if the partition takes no socket now. */
-  async #watch({ topic, partition }: Waiting): Promise<Notices | undefined> {
+  async #watch({ topic, partition }: Waiting): Promise<NoticeSocket | undefined> {
     const source = this.#source(keyOf(topic, partition));
     const { notices } = source;
     if (notices?.isOpen) return notices;
@@ -120,7 +120,9 @@ export class FetchSources {
     if (notices !== undefined && Date.now() - notices.openedMs < READ_POLL_MS) return undefined;
     source.notices = undefined;
     if (this.#openSockets() >= KAFKA_NOTICE_SOCKETS_MAX || this.#signal.aborted) return undefined;
-    const opened = await this.#open(topic, partition);
+    source.opening ??= this.#open(topic, partition);
+    const opened = await source.opening;
+    source.opening = undefined;
     if (this.#signal.aborted) opened?.close();
     else source.notices = opened;
     // Deleting a topic ends the sockets of the partitions that have been written to; the others know nothing of it.
@@ -131,11 +133,12 @@ export class FetchSources {
     return opened;
   }
 
-  async #open(topic: Topic, partition: number): Promise<Notices | undefined> {
+  async #open(topic: Topic, partition: number): Promise<NoticeSocket | undefined> {
     const leader = this.#cluster.partition(topic, partition);
     try {
-      const { webSocket } = await leader.fetch(leaderNoticesRequest(topic.version));
-      return webSocket === null ? undefined : new Notices(webSocket, () => this.#wake());
+      const notices = await NoticeSocket.open(leader, topic.version);
+      if (notices !== undefined) notices.onChange = () => this.#wake();
+      return notices;
     } catch (error) {
       console.warn("could not open a notice socket:", error);
       this.#cluster.dropPartition(topic, partition, leader);
@@ -175,52 +178,14 @@ export class FetchSources {
 interface Source {
   usedMs: number;
   bounds: LogBounds | undefined;
-  notices: Notices | undefined;
+  /** One at a time, also of a partition that a Fetch names twice. */
+  opening: Promise<NoticeSocket | undefined> | undefined;
+  notices: NoticeSocket | undefined;
 }
 
-/** The notices of one partition: where its log begins and ends, at once and then whenever that changes. */
-class Notices {
-  readonly openedMs = Date.now();
-  readonly #socket: WebSocket;
-  #last: Notice | undefined;
-  #isOpen = true;
-
-  constructor(socket: WebSocket, changed: () => void) {
-    this.#socket = socket;
-    socket.addEventListener("message", ({ data }) => {
-      const notice = parseNotice(data);
-      if (notice === undefined) return;
-      this.#last = notice;
-      changed();
-    });
-    const closed = () => {
-      this.#isOpen = false;
-      changed();
-    };
-    socket.addEventListener("close", closed);
-    socket.addEventListener("error", closed);
-    // Only now do messages begin to arrive.
-    socket.accept();
-  }
-
-  get isOpen(): boolean {
-    return this.#isOpen;
-  }
-
-  /** undefined until the first notice is here. */
-  get last(): Notice | undefined {
-    return this.#last;
-  }
-
-  isElsewhereThan(offset: number, isolation: Isolation): boolean {
-    return this.#last !== undefined && readableEnd(isolation, this.#last) !== offset;
-  }
-
-  close(): void {
-    if (!this.#isOpen) return;
-    this.#isOpen = false;
-    this.#socket.close(1000, "done");
-  }
+/** It is known to end elsewhere than there. */
+function isElsewhere(notices: NoticeSocket, offset: number, isolation: Isolation): boolean {
+  return (notices.readableEnd(isolation) ?? offset) !== offset;
 }
 
 function keyOf(topic: Topic, partition: number): string {

@@ -10,7 +10,7 @@ import {
   READ_POLL_MS,
   READ_WAIT_MS_MAX,
 } from "../model/limits.ts";
-import type { LogEndWatch, WatchEvent } from "./log-end-watch.ts";
+import type { NoticeSocket } from "./notice-socket.ts";
 
 export interface WaitOptions {
   /** Of batches; 0: do not wait. */
@@ -35,7 +35,7 @@ interface Answer extends LogBounds {
 interface Source {
   read(request: Read): Promise<Answer | ReadFailure>;
   /** undefined if the partition takes no notice socket, now. */
-  watchLogEnd(): Promise<LogEndWatch | undefined>;
+  openNotices(): Promise<NoticeSocket | undefined>;
 }
 
 /**
@@ -94,11 +94,13 @@ export async function waitForBatches(
   }
 }
 
+type WatchEvent = "moved" | "closed" | "timeout" | "aborted";
+
 /** Where what a reader may read ends, by as many notice sockets as it takes; by looking again where there are none. */
 class LogEnds {
   readonly #source: Source;
   readonly #isolation: Isolation;
-  #watch: LogEndWatch | undefined;
+  #notices: NoticeSocket | undefined;
   #socketsLeft = NOTICE_SOCKETS_PER_READ_MAX;
 
   constructor(source: Source, isolation: Isolation) {
@@ -111,23 +113,57 @@ class LogEnds {
     const waitMs = deadlineMs - Date.now();
     if (waitMs <= 0) return "timeout";
     if (signal?.aborted) return "aborted";
-    this.#watch ??= await this.#open();
-    if (this.#watch === undefined) return sleep(Math.min(waitMs, READ_POLL_MS), signal);
-    const event = await this.#watch.beyond(offset, this.#isolation, deadlineMs - Date.now(), signal);
+    this.#notices ??= await this.#open();
+    if (this.#notices === undefined) return sleep(Math.min(waitMs, READ_POLL_MS), signal);
+    const leftMs = deadlineMs - Date.now();
+    const event = await movedBeyond(this.#notices, offset, this.#isolation, leftMs, signal);
     if (event !== "closed") return event;
     // The leader was restarted, or has been deleted or moved: a read finds out.
-    this.#watch = undefined;
+    this.#notices = undefined;
     return "moved";
   }
 
   close(): void {
-    this.#watch?.close();
+    this.#notices?.close();
   }
 
-  async #open(): Promise<LogEndWatch | undefined> {
+  async #open(): Promise<NoticeSocket | undefined> {
     if (this.#socketsLeft === 0) return undefined;
     this.#socketsLeft -= 1;
-    return this.#source.watchLogEnd();
+    return this.#source.openNotices();
+  }
+}
+
+/** Waits until what such a reader may read of a partition is known to end beyond `offset`. One at a time for each socket. */
+async function movedBeyond(
+  notices: NoticeSocket,
+  offset: number,
+  isolation: Isolation,
+  waitMs: number,
+  signal?: AbortSignal,
+): Promise<WatchEvent> {
+  let changed = Promise.withResolvers<void>();
+  const wake = () => changed.resolve();
+  notices.onChange = wake;
+  let isLate = waitMs <= 0;
+  const late = () => {
+    isLate = true;
+    wake();
+  };
+  const timer = isLate ? undefined : setTimeout(late, waitMs);
+  signal?.addEventListener("abort", wake);
+  try {
+    for (;;) {
+      if (signal?.aborted) return "aborted";
+      if ((notices.readableEnd(isolation) ?? offset) > offset) return "moved";
+      if (!notices.isOpen) return "closed";
+      if (isLate) return "timeout";
+      await changed.promise;
+      changed = Promise.withResolvers<void>();
+    }
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", wake);
   }
 }
 
