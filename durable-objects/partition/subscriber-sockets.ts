@@ -27,6 +27,14 @@ export interface SubscriberSockets {
   open(kind: SocketKind): SubscriberSocket[];
 }
 
+export function closeQuietly(socket: SubscriberSocket, code: number, reason: string): void {
+  try {
+    socket.close(code, reason);
+  } catch {
+    // It is closed already.
+  }
+}
+
 export function hibernatableSockets(ctx: DurableObjectState): SubscriberSockets {
   let answersPings = false;
   return {

@@ -1,6 +1,6 @@
 /**
- * The sockets that end in a partition: subscribers, who get every batch from their position on, and notice sockets, which
- * are told when the log's start or end moves. All of them hibernate; what must outlive this instance is in their attachments.
+ * The sockets that end in a partition: subscribers, who get every batch from their position on, and those that are told
+ * when the log's start or end moves. All of them hibernate; what must outlive this instance is in their attachments.
  *
  * A subscriber who is behind and has credit stands in a queue. A turn gives each the next frame, in order, and ends after
  * a bounded amount of work; the next turn follows after other events had theirs. Whoever has no credit left is nowhere: the
@@ -16,7 +16,6 @@ import {
   SUBSCRIBERS_PER_PARTITION_MAX,
 } from "../../src/model/limits.ts";
 import {
-  formatNotice,
   NOTICES_PATH,
   parseLeaderSubscription,
   REMOTE_START_STATUS,
@@ -36,9 +35,10 @@ import {
 } from "../../src/subscribe/protocol.ts";
 import { refusal } from "../../src/subscribe/refusal.ts";
 import { type BudgetShare, isolateBudget, type UnsentBudget } from "../../src/subscribe/unsent-budget.ts";
+import { NoticeSockets } from "./notice-sockets.ts";
 import { SubscriberFrames } from "./subscriber-frames.ts";
 import { readableEndOf, type SubscriberLog } from "./subscriber-log.ts";
-import type { SubscriberSocket, SubscriberSockets } from "./subscriber-sockets.ts";
+import { closeQuietly, type SubscriberSocket, type SubscriberSockets } from "./subscriber-sockets.ts";
 import { newSubscriber, readState, type SubscriberState } from "./subscriber-state.ts";
 
 /** What one turn may do before other events get theirs. */
@@ -67,11 +67,11 @@ export class Subscribers {
   readonly #log: SubscriberLog;
   readonly #sockets: SubscriberSockets;
   readonly #frames: SubscriberFrames;
+  readonly #notices: NoticeSockets;
   readonly #share: BudgetShare;
   readonly #now: () => number;
   readonly #wait: (ms: number) => Promise<void>;
   #subscribers: Map<SubscriberSocket, Subscriber> | undefined;
-  #notices: Set<SubscriberSocket> | undefined;
   /** Behind, with credit, in the order of their turns. */
   readonly #queue = new Set<Subscriber>();
   #waiting: "turn" | "memory" | undefined;
@@ -80,6 +80,7 @@ export class Subscribers {
     this.#log = log;
     this.#sockets = sockets;
     this.#frames = new SubscriberFrames(log);
+    this.#notices = new NoticeSockets(log, sockets);
     this.#share = (options.budget ?? isolateBudget).share(this, sockets.objectId);
     this.#now = options.now ?? Date.now;
     this.#wait = options.wait ?? ((ms) => new Promise((resolve) => setTimeout(resolve, ms)));
@@ -97,7 +98,7 @@ export class Subscribers {
     if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
       return refusal(failure("UPGRADE_REQUIRED"));
     }
-    if (this.#known().size + this.#noticeSockets().size >= SUBSCRIBERS_PER_PARTITION_MAX) {
+    if (this.#known().size + this.#notices.size >= SUBSCRIBERS_PER_PARTITION_MAX) {
       return refusal(
         failure(
           "THROTTLING_QUOTA_EXCEEDED",
@@ -105,14 +106,7 @@ export class Subscribers {
         ),
       );
     }
-    return pathname === NOTICES_PATH ? this.#acceptNotices() : this.#acceptSubscriber(request, searchParams);
-  }
-
-  #acceptNotices(): Response {
-    const { socket, response } = this.#sockets.upgrade("notice", undefined);
-    this.#noticeSockets().add(socket);
-    this.#notify(socket);
-    return response;
+    return pathname === NOTICES_PATH ? this.#notices.accept() : this.#acceptSubscriber(request, searchParams);
   }
 
   #acceptSubscriber(request: Request, query: URLSearchParams): Response {
@@ -148,7 +142,7 @@ export class Subscribers {
   /** The leader's, after each flush and in the same turn: the output gate holds what is sent until it is durable. */
   logEndMoved(): void {
     try {
-      this.#notifyAll();
+      this.#notices.tellAll();
       for (const subscriber of this.#known().values()) {
         if (subscriber.state.credit > 0) this.#queue.add(subscriber);
       }
@@ -163,7 +157,7 @@ export class Subscribers {
   /** Likewise when records have been deleted, or have expired. Subscribers find out when they are served. */
   logStartMoved(): void {
     try {
-      this.#notifyAll();
+      this.#notices.tellAll();
     } catch (error) {
       console.error(`notices were not sent: ${String(error)}`);
     }
@@ -185,7 +179,7 @@ export class Subscribers {
   close(socket: SubscriberSocket): void {
     // The platform leaves the other half of the closing handshake to us.
     closeQuietly(socket, 1000, "");
-    this.#noticeSockets().delete(socket);
+    this.#notices.forget(socket);
     const subscriber = this.#known().get(socket);
     if (subscriber === undefined) return;
     this.#forget(subscriber);
@@ -195,8 +189,7 @@ export class Subscribers {
   /** The partition is no longer led here (deleted, moved): every subscriber is told why, every socket is closed. */
   closeAll(reason: Failure): void {
     for (const subscriber of [...this.#known().values()]) this.#end(subscriber, reason);
-    for (const socket of this.#noticeSockets()) closeQuietly(socket, closeCodeOf(reason.error), reason.error);
-    this.#noticeSockets().clear();
+    this.#notices.closeAll(reason);
   }
 
   // ── turns ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -405,24 +398,6 @@ export class Subscribers {
     this.#share.add(-subscriber.state.unsent);
   }
 
-  #notifyAll(): void {
-    for (const socket of this.#noticeSockets()) this.#notify(socket);
-  }
-
-  #notify(socket: SubscriberSocket): void {
-    try {
-      socket.send(
-        formatNotice({
-          logStartOffset: this.#log.logStartOffset(),
-          logEndOffset: this.#log.logEndOffset(),
-          lastStableOffset: this.#log.lastStableOffset(),
-        }),
-      );
-    } catch {
-      this.#noticeSockets().delete(socket);
-    }
-  }
-
   /** On waking, attachments are all that there is. */
   #known(): Map<SubscriberSocket, Subscriber> {
     if (this.#subscribers !== undefined) return this.#subscribers;
@@ -438,11 +413,6 @@ export class Subscribers {
     }
     return this.#subscribers;
   }
-
-  #noticeSockets(): Set<SubscriberSocket> {
-    this.#notices ??= new Set(this.#sockets.open("notice"));
-    return this.#notices;
-  }
 }
 
 const ONE_PARTITION = failure(
@@ -453,11 +423,3 @@ const STALLED = failure(
   "THROTTLING_QUOTA_EXCEEDED",
   "Credit was asked for and did not come while others waited for memory; reconnect and resume.",
 );
-
-function closeQuietly(socket: SubscriberSocket, code: number, reason: string): void {
-  try {
-    socket.close(code, reason);
-  } catch {
-    // It is closed already.
-  }
-}
