@@ -119,7 +119,7 @@ export class TransactionRequests {
   #groupProblem({ generation }: CommitTransactionOffsetsRequest): Failure | undefined {
     const { current } = this.#around;
     if (current.value !== undefined || generation < 0) return undefined;
-    return current.noGroup("ILLEGAL_GENERATION");
+    return current.noGroup("GROUP_ID_NOT_FOUND");
   }
 
   /** A group that has no offsets of the transaction, or none any more, has nothing to do. */

@@ -353,7 +353,7 @@ describe("who may commit in a transaction", () => {
   test("of a group that does not exist: nobody who has a generation", async () => {
     const world = new GroupWorld();
     expect(refused(await commitIn(world, "t", { memberId: "m", generation: 3 }, {})).error).toBe(
-      "ILLEGAL_GENERATION",
+      "GROUP_ID_NOT_FOUND",
     );
     expect(world.storage.rowsWritten).toBe(0);
     expect(world.transactions.joins).toBe(0);

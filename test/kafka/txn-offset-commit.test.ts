@@ -130,6 +130,7 @@ async function untilDone<T extends { readonly errorCode: number }>(ask: () => Pr
 const NAMES: readonly ErrorName[] = [
   "COORDINATOR_LOAD_IN_PROGRESS",
   "CONCURRENT_TRANSACTIONS",
+  "GROUP_ID_NOT_FOUND",
   "ILLEGAL_GENERATION",
   "INVALID_PRODUCER_EPOCH",
   "INVALID_PRODUCER_ID_MAPPING",
@@ -208,6 +209,7 @@ describe("TxnOffsetCommit", () => {
     const producer = new Producer();
     await producer.init();
     const member = { version: 5, memberId: "m", generation: 1, offsets: [1] };
+    expect(await producer.commit({ ...member, version: 6 })).toEqual(["GROUP_ID_NOT_FOUND"]);
     expect(await producer.commit(member)).toEqual(["ILLEGAL_GENERATION"]);
     expect(await producer.commit({ version: 5, offsets: [1] })).toEqual([null]);
     expect(await producer.commit(member)).toEqual(["UNKNOWN_MEMBER_ID"]);

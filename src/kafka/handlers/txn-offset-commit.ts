@@ -8,6 +8,7 @@ const LOADING_VERSION = 2;
 const ABORTABLE_VERSION = 4;
 const ADDING_VERSION = 5;
 const TOPIC_IDS_VERSION = 6;
+const MEMBER_EPOCHS_VERSION = 6;
 
 export const txnOffsetCommit = handler(txnOffsetCommitApi, async (request, { version, session }) => ({
   topics: await commitOffsets({
@@ -40,7 +41,8 @@ function errorOfVersion(error: ErrorName, version: number): ErrorName {
     case "TRANSACTION_ABORTABLE":
       return version >= ABORTABLE_VERSION ? error : "INVALID_TXN_STATE";
     case "STALE_MEMBER_EPOCH":
-      return version >= TOPIC_IDS_VERSION ? error : "ILLEGAL_GENERATION";
+    case "GROUP_ID_NOT_FOUND":
+      return version >= MEMBER_EPOCHS_VERSION ? error : "ILLEGAL_GENERATION";
     case "THROTTLING_QUOTA_EXCEEDED":
     case "CONCURRENT_TRANSACTIONS":
     case "COORDINATOR_LOAD_IN_PROGRESS":
