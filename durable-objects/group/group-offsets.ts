@@ -24,9 +24,14 @@ import type {
 import type { GroupContext } from "./settings.ts";
 import { type OpenTransaction, partitionKey, TransactionalOffsets } from "./transactional-offsets.ts";
 
-/** Who commits. */
+/** Who commits, and what. */
 export interface Committer
-  extends Pick<CommitOffsetsRequest, "memberId" | "instanceId" | "generation" | "knowsMemberEpochs"> {
+  extends Pick<
+    CommitOffsetsRequest,
+    "memberId" | "instanceId" | "generation" | "knowsMemberEpochs" | "offsets"
+  > {
+  /** Whether one of the offsets is less than what is committed. */
+  setsBack(): boolean;
   /** True: whatever state the group is in. Default false. */
   readonly isTransactional?: boolean;
 }
@@ -58,7 +63,7 @@ export class GroupOffsets {
   }
 
   commit(group: OffsetRules, request: CommitOffsetsRequest): CommittedPartition[] | Failure {
-    const problem = group.commitProblem(request);
+    const problem = group.commitProblem({ ...request, setsBack: () => this.#setsBack(request.offsets) });
     if (problem !== undefined) return problem;
     const nowMs = this.#context.clock.now();
     const expiresAtMs = request.retentionMs === undefined ? null : nowMs + request.retentionMs;
@@ -76,15 +81,21 @@ export class GroupOffsets {
 
   /** Why the group lets nobody of this name commit in a transaction; who gives no name is not asked. */
   transactionProblem(group: OffsetRules, committer: CommitTransactionOffsetsRequest): Failure | undefined {
-    const { generation, instanceId, memberId } = committer;
+    const { generation, instanceId, memberId, offsets } = committer;
     if (generation < 0 && memberId === "" && instanceId === null) return undefined;
     return group.commitProblem({
       memberId,
       instanceId,
       generation,
+      offsets,
+      setsBack: () => this.#setsBack(offsets),
       knowsMemberEpochs: true,
       isTransactional: true,
     });
+  }
+
+  #setsBack(offsets: readonly OffsetToCommit[]): boolean {
+    return offsets.some((offset) => this.#offsets.isAhead(offset));
   }
 
   /** The offsets count, or do not, when the transaction is {@link decide}d. */

@@ -86,6 +86,12 @@ export class Offsets {
     return this.#exec(query, topicId, partition).length > 0;
   }
 
+  /** Whether a larger one is committed. */
+  isAhead({ topicId, partition, offset }: Pick<OffsetToCommit, "topicId" | "partition" | "offset">): boolean {
+    const query = "SELECT 1 FROM offsets WHERE topic_id = ? AND partition = ? AND committed_offset > ?";
+    return this.#exec(query, topicId, partition, offset).length > 0;
+  }
+
   count(): number {
     const [row = {}] = this.#exec("SELECT count(*) AS offsets FROM offsets");
     return integer(row, "offsets");

@@ -214,7 +214,15 @@ export class ConsumerClient implements Owner {
     const late = this.#lastCommit;
     if (late !== undefined && late.generation < this.#epoch) {
       const answer = await this.#world.call((group) => group.commitOffsets(late));
-      if (!isFailure(answer)) throw new Error(`a commit of epoch ${late.generation} came through`);
+      // What it has had since then is still its own (KIP-1251).
+      if (!isFailure(answer)) {
+        for (const { topicId, partition, offset } of late.offsets) {
+          const key = `${topicId}/${partition}`;
+          if (!this.#positions.has(key))
+            throw new Error(`a commit of epoch ${late.generation} came through for ${key}`);
+          this.#witness.committed(key, offset);
+        }
+      }
     }
     const request = commitRequest(identity, ...offsets);
     if (offsets.length > 0) this.#lastCommit = request;

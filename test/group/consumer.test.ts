@@ -406,6 +406,34 @@ describe("offsets of such a group", () => {
     expect(refused(await fetch("b", 1)).error).toBe("UNKNOWN_MEMBER_ID");
   });
 
+  test("are taken at an epoch that a member has left behind, of what it has had since then (KIP-1251)", async () => {
+    const { world, topicId } = worldWith(4);
+    await join(world, "a");
+    await join(world, "b");
+    const kept = [{ topicId, partitions: [0, 1] }];
+    await beat(world, { memberId: "a", memberEpoch: 1 });
+    const commit = (memberId: string, generation: number, ...partitions: number[]) => {
+      const offsets = partitions.map((partition) => ({ topicId, partition, offset: 7 }));
+      return world.ask((group) => group.commitOffsets(commitRequest({ memberId, generation }, ...offsets)));
+    };
+    // Told to give them up, and not done yet.
+    expect(ok(await commit("a", 1, 2))[0]?.error).toBeNull();
+    await beat(world, { memberId: "a", memberEpoch: 1, topicPartitions: kept });
+    await beat(world, { memberId: "b", memberEpoch: 2 });
+    expect((await describeGroup(world)).members.map(({ memberEpoch }) => memberEpoch)).toEqual([2, 2]);
+    expect(ok(await commit("a", 1, 0, 1)).map(({ error }) => error)).toEqual([null, null]);
+    expect(refused(await commit("a", 1, 0, 2)).error).toBe("STALE_MEMBER_EPOCH");
+    expect(refused(await commit("b", 1, 2)).error).toBe("STALE_MEMBER_EPOCH");
+    expect(refused(await commit("a", 3, 0)).error).toBe("STALE_MEMBER_EPOCH");
+    expect(ok(await commit("a", 2, 0))[0]?.error).toBeNull();
+    const before = commitRequest({ memberId: "a", generation: 1 }, { topicId, partition: 0, offset: 6 });
+    expect(refused(await world.ask((group) => group.commitOffsets(before))).error).toBe("STALE_MEMBER_EPOCH");
+    // Who joins again has what it had, and has it anew.
+    await join(world, "a");
+    expect((await describeGroup(world)).members[0]?.memberEpoch).toBe(2);
+    expect(refused(await commit("a", 1, 0)).error).toBe("STALE_MEMBER_EPOCH");
+  });
+
   test("stay when the group, empty, goes over to the other protocol", async () => {
     const { world, topicId } = worldWith(1);
     await join(world, "a");

@@ -215,15 +215,28 @@ export class ConsumerGroup {
 
   // ── offsets ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  commitProblem({ memberId, generation, knowsMemberEpochs }: Committer): Failure | undefined {
+  commitProblem({
+    memberId,
+    generation,
+    knowsMemberEpochs,
+    offsets,
+    setsBack,
+  }: Committer): Failure | undefined {
     if (generation < 0 && this.isEmpty) return undefined;
     const member = this.membership.get(memberId);
     if (member === undefined) return unknownMember(memberId, null);
-    if (member.classic !== null || knowsMemberEpochs) return staleProblem(member, generation);
-    return failure(
-      "UNSUPPORTED_VERSION",
-      "members of such a group commit with OffsetCommit version 9 or later",
-    );
+    if (member.classic !== null) return staleProblem(member, generation);
+    if (!knowsMemberEpochs) {
+      return failure(
+        "UNSUPPORTED_VERSION",
+        "members of such a group commit with OffsetCommit version 9 or later",
+      );
+    }
+    // The member has moved on while its commit was on its way, and kept what it commits (KIP-1251). Kafka takes it also
+    // where the member has committed more meanwhile.
+    const isOnlyLate =
+      generation < member.epoch && this.membership.hasHadSince(generation, memberId, offsets) && !setsBack();
+    return isOnlyLate ? undefined : staleProblem(member, generation);
   }
 
   fetchProblem({ memberId, memberEpoch }: FetchOffsetsRequest): Failure | undefined {

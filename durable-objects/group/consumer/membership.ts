@@ -14,6 +14,7 @@ import { type NamePattern, namePattern } from "../../../src/model/name-pattern.t
 import { Members } from "../members.ts";
 import { type ConsumerGroupHeartbeatRequest, LEAVE_STATIC_EPOCH } from "../rpc.ts";
 import type { GroupContext } from "../settings.ts";
+import type { PartitionKey } from "../transactional-offsets.ts";
 import { type Assignment, NOTHING, sameAssignment } from "./assignment.ts";
 import { ASSIGNORS, DEFAULT_ASSIGNOR } from "./assignors.ts";
 import { type ConsumerMember, consumerMemberCodec } from "./consumer-member.ts";
@@ -58,7 +59,7 @@ export class Membership {
     this.#context = context;
     this.#record = record;
     this.#members = new Members(context.store, consumerMemberCodec);
-    for (const member of this.#members.values()) this.#owners.add(member);
+    for (const member of this.#members.values()) this.#owners.put(member, undefined);
   }
 
   /** The object has woken. */
@@ -105,6 +106,13 @@ export class Membership {
     return this.#owners.of(topicId, partition);
   }
 
+  /** Whether the member had all of these at this epoch, and nobody else has had one of them since. */
+  hasHadSince(epoch: number, memberId: string, partitions: readonly PartitionKey[]): boolean {
+    return partitions.every(({ topicId, partition }) =>
+      this.#owners.hasHadSince(epoch, memberId, topicId, partition),
+    );
+  }
+
   /** Writes what has changed; inside the transaction of the change. */
   flush(): void {
     this.#members.flush();
@@ -123,8 +131,7 @@ export class Membership {
   put(member: ConsumerMember): void {
     const before = this.#members.get(member.memberId);
     if (before === member) return;
-    if (before !== undefined) this.#owners.remove(before);
-    this.#owners.add(member);
+    this.#owners.put(member, before);
     this.#members.put(member);
     this.#revision++;
     if (before?.topicNames !== member.topicNames || before.topicRegex !== member.topicRegex) {
