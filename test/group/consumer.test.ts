@@ -160,7 +160,7 @@ describe("a member", () => {
     ["joins without a rebalance timeout", { rebalanceTimeoutMs: -1 }, "INVALID_REQUEST"],
     ["joins with partitions", { topicPartitions: [{ topicId: "x", partitions: [1] }] }, "INVALID_REQUEST"],
     ["joins without saying that it has none", { topicPartitions: null }, "INVALID_REQUEST"],
-    ["joins without a subscription", { subscribedTopicNames: [] }, "INVALID_REQUEST"],
+    ["joins without a subscription", { subscribedTopicNames: null }, "INVALID_REQUEST"],
     ["has an empty instance id", { instanceId: "" }, "INVALID_REQUEST"],
     ["has an impossible epoch", { memberEpoch: -3 }, "INVALID_REQUEST"],
     ["leaves for a while without an instance id", { memberEpoch: -2 }, "INVALID_REQUEST"],
@@ -269,6 +269,16 @@ describe("a static member", () => {
 });
 
 describe("topics", () => {
+  test("of a member that joins with none, as a client does whose own pattern matches nothing yet, are assigned when it names some", async () => {
+    const { world } = worldWith(2);
+    expect(await join(world, "a", { subscribedTopicNames: [] })).toMatchObject({
+      memberEpoch: 1,
+      assignment: [],
+    });
+    const named = ok(await beat(world, { memberId: "a", memberEpoch: 1, subscribedTopicNames: ["topic"] }));
+    expect(partitions(named)).toEqual([0, 1]);
+  });
+
   test("that grow are assigned anew", async () => {
     const { world } = worldWith(1);
     await join(world, "a");

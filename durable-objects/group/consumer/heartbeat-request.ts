@@ -49,7 +49,7 @@ function joinProblem(request: ConsumerGroupHeartbeatRequest): string | undefined
   if (topicPartitions === null || topicPartitions.length > 0) {
     return "who joins must say that it has no partitions";
   }
-  const hasNames = subscribedTopicNames !== null && subscribedTopicNames.length > 0;
-  const hasRegex = subscribedTopicRegex !== null && subscribedTopicRegex !== "";
-  return hasNames || hasRegex ? undefined : "who joins must say what it subscribes to";
+  // A client that matches a pattern itself joins before there is any topic that matches.
+  const hasSubscription = subscribedTopicNames !== null || subscribedTopicRegex !== null;
+  return hasSubscription ? undefined : "who joins must say what it subscribes to";
 }
