@@ -159,6 +159,8 @@ export const GROUP_TOPICS_REFRESH_MS = 5 * SECOND_MS;
 /** Partitions that one group's members are assigned here, and topics that one member subscribes to by name. */
 export const GROUP_ASSIGNED_PARTITIONS_MAX = 100_000;
 export const GROUP_SUBSCRIBED_TOPICS_MAX = 5_000;
+/** Topics that one group is subscribed to are kept in one row, as JSON, and their ids again in that of each member. */
+export const GROUP_TOPICS_CHARACTERS_MAX = 1_000_000;
 export const NAME_REGEX_CHARACTERS_MAX = 1_000;
 /** Kafka's `offset.metadata.max.bytes`. */
 export const OFFSET_METADATA_CHARACTERS_MAX = 4_096;

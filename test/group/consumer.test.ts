@@ -187,6 +187,37 @@ describe("a member", () => {
     expect(partitions(await join(world, "c"))).toEqual([]);
   });
 
+  test("that subscribes to more topics than fit into a row is refused", async () => {
+    const world = new GroupWorld();
+    for (let index = 0; index < 12_000; index++)
+      world.setTopic(`a-topic-with-a-name-of-some-length-${index}`, 1);
+    const all = { memberId: "a", ...JOINING, subscribedTopicNames: null, subscribedTopicRegex: "a-.*" };
+    expect(refused(await beat(world, all)).error).toBe("INVALID_REQUEST");
+    expect(ok(await beat(world, { ...all, subscribedTopicRegex: "a-.*99.*" })).assignment).not.toHaveLength(
+      0,
+    );
+  });
+
+  test("whose pattern comes to match more than can be assigned keeps what it has, and the group goes on", async () => {
+    vi.spyOn(console, "warn").mockReturnValue();
+    const { world } = worldWith(2);
+    await join(world, "a", { subscribedTopicNames: null, subscribedTopicRegex: ".*" });
+    world.setTopic("huge", 1_000_000);
+    await world.advance(5_000);
+    expect(partitions(ok(await beat(world, { memberId: "a", memberEpoch: 1 })))).toBeNull();
+    world.deleteTopic("huge");
+    world.setTopic("other", 1);
+    await world.advance(5_000);
+    expect(ok(await beat(world, { memberId: "a", memberEpoch: 1 })).assignment).toHaveLength(2);
+  });
+
+  test("gets a topic whatever its name", async () => {
+    const world = new GroupWorld();
+    const topicId = world.setTopic("__proto__", 1);
+    const { assignment } = await join(world, "a", { subscribedTopicNames: ["__proto__"] });
+    expect(assignment).toEqual([{ topicId, partitions: [0] }]);
+  });
+
   test("of a full group is refused", async () => {
     const world = new GroupWorld({ membersMax: 1 });
     await join(world, "a");

@@ -82,7 +82,7 @@ export class ClassicFace {
       );
     }
     const subscribed = { subscribedTopicNames: subscription.topics, subscribedTopicRegex: null };
-    const tooMany = topics === undefined ? undefined : this.#membership.partitionsProblem(subscribed, topics);
+    const tooMany = topics === undefined ? undefined : this.#membership.topicsProblem(subscribed, topics);
     if (tooMany !== undefined) return refusal(tooMany, memberId);
     if (before.instanceId !== null && before.memberId !== memberId) {
       const former = this.#membership.ofInstance(before.instanceId);

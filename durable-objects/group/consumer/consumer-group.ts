@@ -93,7 +93,7 @@ export class ConsumerGroup {
     native: NativeTraits | null = null,
   ): ConsumerGroupHeartbeatAnswer | Failure {
     if (request.memberEpoch < JOIN_EPOCH) return this.#leave(request);
-    const tooMany = topics === undefined ? undefined : this.membership.partitionsProblem(request, topics);
+    const tooMany = topics === undefined ? undefined : this.membership.topicsProblem(request, topics);
     if (tooMany !== undefined) return tooMany;
     const owned = request.topicPartitions === null ? null : assignmentOf(request.topicPartitions);
     const before = this.#memberOf(request, owned, native);

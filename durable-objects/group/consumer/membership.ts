@@ -7,9 +7,8 @@
  * All of it is stored; when the object wakes, members have their timeouts anew.
  */
 
-import { type Failure, failure, isFailure } from "../../../src/model/errors.ts";
+import { type Failure, isFailure } from "../../../src/model/errors.ts";
 import type { TopicId } from "../../../src/model/ids.ts";
-import { GROUP_ASSIGNED_PARTITIONS_MAX } from "../../../src/model/limits.ts";
 import { type NamePattern, namePattern } from "../../../src/model/name-pattern.ts";
 import { Members } from "../members.ts";
 import { type ConsumerGroupHeartbeatRequest, LEAVE_STATIC_EPOCH } from "../rpc.ts";
@@ -18,9 +17,10 @@ import type { PartitionKey } from "../transactional-offsets.ts";
 import { type Assignment, NOTHING, sameAssignment } from "./assignment.ts";
 import { ASSIGNORS, DEFAULT_ASSIGNOR } from "./assignors.ts";
 import { type ConsumerMember, consumerMemberCodec } from "./consumer-member.ts";
+import { type GroupTopics, groupTopics, groupTopicsProblem, sameGroupTopics } from "./group-topics.ts";
 import { PartitionOwners } from "./partition-owners.ts";
 import { reconcile } from "./reconcile.ts";
-import type { KnownTopic, Subscriptions, TopicSnapshot } from "./topic-directory.ts";
+import type { Subscriptions, TopicSnapshot } from "./topic-directory.ts";
 
 /** What is stored of the group itself. */
 export interface ConsumerRecord {
@@ -28,7 +28,7 @@ export interface ConsumerRecord {
   readonly groupEpoch: number;
   readonly assignmentEpoch: number;
   /** Those that exist of the topics subscribed to, by name, as the group epoch knows them. */
-  readonly topics: Readonly<Record<string, Omit<KnownTopic, "name">>>;
+  readonly topics: GroupTopics;
 }
 
 /** What a request may say anew of a member's subscription. */
@@ -245,10 +245,13 @@ export class Membership {
     // What the members are subscribed to now is still to be held against the topics, though these may not have changed.
     if (topics === undefined && isBehind) this.#topicsVersion = undefined;
     if (topics !== undefined && (isBehind || topics.version !== this.#topicsVersion)) {
-      const known = this.#topicsIn(topics);
+      const known = groupTopics(this.#subscribedNames(topics), topics);
+      const tooMuch = groupTopicsProblem(known);
       const isWhole = [...this.#allSubscriptions().patterns.keys()].every((regex) => topics.covers(regex));
       this.#topicsVersion = isWhole ? topics.version : undefined;
-      if (!sameTopics(known, this.#record.topics)) {
+      // Topics have come or grown: the members keep what they have.
+      if (tooMuch !== undefined) console.warn("new topics are left out:", tooMuch.message);
+      else if (!sameGroupTopics(known, this.#record.topics)) {
         this.change({ topics: known });
         hasChanged = true;
       }
@@ -257,17 +260,8 @@ export class Membership {
     if (this.#record.groupEpoch > this.#record.assignmentEpoch) this.#assign();
   }
 
-  #topicsIn(topics: TopicSnapshot): ConsumerRecord["topics"] {
-    const known: Record<string, Omit<KnownTopic, "name">> = {};
-    for (const name of this.#subscribedNames(topics)) {
-      const topic = topics.find(name);
-      if (topic !== undefined) known[name] = { topicId: topic.topicId, partitions: topic.partitions };
-    }
-    return known;
-  }
-
-  /** A new subscription may bring more partitions than can be assigned. */
-  partitionsProblem(
+  /** A new subscription may bring more than one group can have. */
+  topicsProblem(
     { subscribedTopicNames, subscribedTopicRegex }: NewSubscription,
     topics: TopicSnapshot,
   ): Failure | undefined {
@@ -275,13 +269,7 @@ export class Membership {
     const names = this.#subscribedNames(topics);
     for (const name of subscribedTopicNames ?? []) names.add(name);
     for (const name of topics.matching(subscribedTopicRegex ?? "")) names.add(name);
-    let total = 0;
-    for (const name of names) total += topics.find(name)?.partitions ?? 0;
-    if (total <= GROUP_ASSIGNED_PARTITIONS_MAX) return undefined;
-    return failure(
-      "INVALID_REQUEST",
-      `the group would be subscribed to ${total} partitions; at most ${GROUP_ASSIGNED_PARTITIONS_MAX} can be assigned in one group`,
-    );
+    return groupTopicsProblem(groupTopics(names, topics));
   }
 
   #subscribedNames(topics: TopicSnapshot): Set<string> {
@@ -367,15 +355,4 @@ export class Membership {
     this.#revoking.set(memberId, epoch);
     this.#context.timers.set(timer, this.#context.clock.now() + rebalanceTimeoutMs);
   }
-}
-
-function sameTopics(one: ConsumerRecord["topics"], other: ConsumerRecord["topics"]): boolean {
-  const names = Object.keys(one);
-  return (
-    names.length === Object.keys(other).length &&
-    names.every(
-      (name) =>
-        one[name]?.topicId === other[name]?.topicId && one[name]?.partitions === other[name]?.partitions,
-    )
-  );
 }

@@ -20,8 +20,9 @@ import { type Assignment, assignmentOf, filter, union } from "./assignment.ts";
 import { isClassic } from "./classic-face.ts";
 import { ConsumerGroup } from "./consumer-group.ts";
 import { newConsumerMember } from "./consumer-member.ts";
-import type { ConsumerRecord, NewSubscription } from "./membership.ts";
-import type { KnownTopic, Subscriptions, TopicSnapshot } from "./topic-directory.ts";
+import { groupTopics } from "./group-topics.ts";
+import type { NewSubscription } from "./membership.ts";
+import type { Subscriptions, TopicSnapshot } from "./topic-directory.ts";
 
 interface ReadableMember {
   readonly member: ClassicMember;
@@ -45,11 +46,7 @@ export function planUpgrade(group: ClassicGroup, joining: NewSubscription): Upgr
     if (subscription === undefined || assigned === undefined) return failure("GROUP_ID_NOT_FOUND");
     members.push({ member, subscription, assigned });
   }
-  const names = new Set(joining.subscribedTopicNames ?? []);
-  for (const { subscription, assigned } of members) {
-    for (const name of subscription.topics) names.add(name);
-    for (const { topic } of assigned) names.add(topic);
-  }
+  const names = new Set([...(joining.subscribedTopicNames ?? []), ...topicNamesOf(members)]);
   const regex = joining.subscribedTopicRegex ?? "";
   const pattern = namePattern(regex);
   if (isFailure(pattern)) return pattern;
@@ -68,7 +65,7 @@ export function upgraded(
   const consumers = ConsumerGroup.create(context, generation);
   const { membership } = consumers;
   // Whoever brought this about may be refused yet: the group then goes back, and must be able to name what its members have.
-  membership.change({ topics: topicsOf(members, topics) });
+  membership.change({ topics: groupTopics(topicNamesOf(members), topics) });
   for (const { member, subscription, assigned: named } of members) {
     const { memberId, instanceId, clientId, clientHost, rebalanceTimeoutMs } = member;
     // An assignment that its leader got wrong gives a partition to the first who claims it.
@@ -123,15 +120,12 @@ export function downgraded(context: GroupContext, group: ConsumerGroup): Classic
   return ClassicGroup.takingOver(context, membership.record.groupEpoch, members);
 }
 
-function topicsOf(members: readonly ReadableMember[], topics: TopicSnapshot): ConsumerRecord["topics"] {
-  const known: Record<string, Omit<KnownTopic, "name">> = {};
-  for (const { subscription, assigned } of members) {
-    for (const name of [...subscription.topics, ...assigned.map(({ topic }) => topic)]) {
-      const topic = topics.find(name);
-      if (topic !== undefined) known[name] = { topicId: topic.topicId, partitions: topic.partitions };
-    }
-  }
-  return known;
+/** What they are subscribed to, and what they have. */
+function topicNamesOf(members: readonly ReadableMember[]): string[] {
+  return members.flatMap(({ subscription, assigned }) => [
+    ...subscription.topics,
+    ...assigned.map(({ topic }) => topic),
+  ]);
 }
 
 function idsIn(named: readonly NamedPartitions[], topics: TopicSnapshot): Assignment {
