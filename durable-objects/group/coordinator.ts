@@ -8,6 +8,7 @@ import type { TopicId } from "../../src/model/ids.ts";
 import type { Clock, LogStorage } from "../partition/storage.ts";
 import type { TransactionOutcome } from "../transaction/rpc.ts";
 import { ClassicGroup } from "./classic/classic-group.ts";
+import { ClassicRequests } from "./classic/classic-requests.ts";
 import type { ClassicRecord } from "./classic/classic-roster.ts";
 import type { CommitResult } from "./commit-queue.ts";
 import { topicPartitionsOf } from "./consumer/assignment.ts";
@@ -16,7 +17,6 @@ import { ConsumerHeartbeats } from "./consumer/consumer-heartbeats.ts";
 import type { ConsumerRecord } from "./consumer/membership.ts";
 import { downgraded } from "./consumer/migration.ts";
 import { TopicDirectory, type TopicLookUp } from "./consumer/topic-directory.ts";
-import { subscribedTopics } from "./consumer-protocol.ts";
 import { CurrentGroup } from "./current-group.ts";
 import { GroupOffsets, OFFSETS_TIMER } from "./group-offsets.ts";
 import { GroupStore } from "./group-store.ts";
@@ -24,10 +24,9 @@ import type { MemberSockets } from "./native/member-sockets.ts";
 import { PollMembers } from "./native/poll-members.ts";
 import { SOCKETS_TIMER, SocketMembers } from "./native/socket-members.ts";
 import { OffsetRequests } from "./offset-requests.ts";
-import { type Plan, PlannedChanges } from "./planned-changes.ts";
+import { PlannedChanges } from "./planned-changes.ts";
 import { Registration } from "./registration.ts";
 import { CLOSE_TIMER, Removal } from "./removal.ts";
-import { joinProblem, leaveProblem, syncProblem } from "./requests.ts";
 import type {
   CommitOffsetsRequest,
   CommitTransactionOffsetsRequest,
@@ -88,6 +87,7 @@ export class Coordinator implements GroupRpc {
   readonly #store: GroupStore;
   readonly #offsets: GroupOffsets;
   readonly #offsetRequests: OffsetRequests;
+  readonly #classic: ClassicRequests;
   readonly #heartbeats: ConsumerHeartbeats;
   readonly #registration: Registration;
   readonly #removal: Removal;
@@ -123,6 +123,12 @@ export class Coordinator implements GroupRpc {
       newId: around.newId,
       isConnected: (memberId) => this.sockets.isConnected(memberId),
     };
+    this.#classic = new ClassicRequests({
+      current: this.#current,
+      context: this.#context,
+      plans: this.#plans,
+      change: (change) => this.#change(change),
+    });
     this.#heartbeats = new ConsumerHeartbeats(this.#current, this.#context, this.#plans);
     this.#offsets = new GroupOffsets(storage, this.#context);
     this.#offsetRequests = new OffsetRequests({
@@ -185,57 +191,20 @@ export class Coordinator implements GroupRpc {
 
   // ── classic ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  async joinGroup(asked: JoinGroupRequest): Promise<JoinGroupResult> {
-    const { memberId, rebalanceTimeoutMs, sessionTimeoutMs } = asked;
-    const problem = this.#current.idProblem() ?? joinProblem(asked);
-    if (problem !== undefined) return { ...problem, memberId };
-    const request = {
-      ...asked,
-      rebalanceTimeoutMs: rebalanceTimeoutMs < 0 ? sessionTimeoutMs : rebalanceTimeoutMs,
-    };
-    const plan = (): Plan<JoinGroupResult | Promise<JoinGroupResult>> | Failure => {
-      const group = this.#current.value;
-      // A member that is known belongs to a group that exists.
-      if (group === undefined && memberId !== "") return this.#current.noGroup("UNKNOWN_MEMBER_ID");
-      if (group?.type !== "consumer" || group.isEmpty) {
-        return { needs: undefined, run: () => this.#current.makeClassic(this.#context).join(request) };
-      }
-      const subscribed = subscribedTopics(request.protocols[0]?.metadata ?? new Uint8Array());
-      const needs = group.membership.subscriptionsWith({
-        subscribedTopicNames: subscribed ?? [],
-        subscribedTopicRegex: null,
-      });
-      return isFailure(needs) ? needs : { needs, run: (topics) => group.classic.join(request, topics) };
-    };
-    const result = await this.#plans.carryOut(plan, { opens: true });
-    return isFailure(result) ? { memberId, ...result } : result;
+  joinGroup(request: JoinGroupRequest): Promise<JoinGroupResult> {
+    return this.#classic.join(request);
   }
 
-  async syncGroup(request: SyncGroupRequest): Promise<SyncedGroup | Failure> {
-    const problem = this.#current.idProblem() ?? syncProblem(request);
-    if (problem !== undefined) return problem;
-    return this.#change(
-      () => this.#current.classicFace?.sync(request) ?? this.#current.noGroup("UNKNOWN_MEMBER_ID"),
-    );
+  syncGroup(request: SyncGroupRequest): Promise<SyncedGroup | Failure> {
+    return this.#classic.sync(request);
   }
 
-  async heartbeat(request: HeartbeatRequest): Promise<Failure | null> {
-    const problem = this.#current.idProblem();
-    if (problem !== undefined) return problem;
-    const group = this.#current.classicFace;
-    return this.#change(() =>
-      group === undefined ? this.#current.noGroup("UNKNOWN_MEMBER_ID") : group.heartbeat(request),
-    );
+  heartbeat(request: HeartbeatRequest): Promise<Failure | null> {
+    return this.#classic.heartbeat(request);
   }
 
-  async leaveGroup(members: readonly LeavingMember[]): Promise<LeftMember[] | Failure> {
-    const problem = this.#current.idProblem() ?? leaveProblem(members);
-    if (problem !== undefined) return problem;
-    return this.#change(
-      () =>
-        this.#current.classicFace?.leave(members) ??
-        members.map((member) => ({ ...member, error: "UNKNOWN_MEMBER_ID" as const })),
-    );
+  leaveGroup(members: readonly LeavingMember[]): Promise<LeftMember[] | Failure> {
+    return this.#classic.leave(members);
   }
 
   // ── consumer (KIP-848) ─────────────────────────────────────────────────────────────────────────────────────────────
