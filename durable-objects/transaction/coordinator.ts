@@ -72,7 +72,8 @@ export class Coordinator implements TransactionRpc {
     this.#store = new TransactionStore(around.storage);
     this.timers = new Timers((atMs) => around.storage.setAlarm(atMs));
     this.#transaction = this.#store.load();
-    this.#schedule();
+    // Whoever was telling how a transaction ended is no more.
+    this.#schedule(0);
   }
 
   async initProducerId({
@@ -243,13 +244,14 @@ export class Coordinator implements TransactionRpc {
     });
   }
 
-  #schedule(): void {
+  /** `resumeMs`: when what is decided is told again, if it is not told by then. */
+  #schedule(resumeMs: number = TRANSACTION_RESUME_MS): void {
     this.timers.cancel(NEXT);
     const transaction = this.#transaction;
     if (transaction === undefined) return;
     const { state, startedAtMs, timeoutMs, changedAtMs } = transaction;
     const dueMs = isPrepared(transaction)
-      ? this.#around.clock.now() + TRANSACTION_RESUME_MS
+      ? this.#around.clock.now() + resumeMs
       : state === "Ongoing"
         ? startedAtMs + timeoutMs
         : changedAtMs + TRANSACTIONAL_ID_EXPIRATION_MS;

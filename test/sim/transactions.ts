@@ -117,13 +117,25 @@ export class SimulatedTransactions {
     platform.count("transactions verified", this.transactions.length);
   }
 
+  /** A coordinator whose clock was ahead gives transactions more time. */
+  get #endsWithinMs(): number {
+    return this.workload.platform.areClocksTrue ? 30 * TIMEOUT_MS : 3 * CLOCK_JUMP_MS_MAX;
+  }
+
   async #checkOffsets(visible: ReadonlySet<number>): Promise<void> {
     const { workload, topic } = this;
     const group = workload.platform.stub<GroupRpc>("GROUP", GROUP);
     const partitions = this.#lanes.map(({ lane }) => lane);
     const topics = [{ topicId: topic.id, partitions }];
     const request = { memberId: null, memberEpoch: -1, topics, requireStable: true };
-    const answer = await workload.insist(() => group.fetchOffsets(request));
+    const giveUpMs = workload.platform.scheduler.nowMs + this.#endsWithinMs;
+    let answer = await workload.insist(() => group.fetchOffsets(request));
+    while (!isFailure(answer) && answer.some(({ error }) => error === "UNSTABLE_OFFSET_COMMIT")) {
+      if (workload.platform.scheduler.nowMs > giveUpMs)
+        return workload.platform.violated("offsets are waiting for the end of a transaction");
+      await workload.pause(TIMEOUT_MS);
+      answer = await workload.insist(() => group.fetchOffsets(request));
+    }
     if (isFailure(answer)) return workload.platform.violated(`offsets were refused: ${answer.message}`);
     for (const { lane, sent } of this.#lanes) {
       const stored = answer.find(({ partition }) => partition === lane)?.offset;
@@ -138,10 +150,8 @@ export class SimulatedTransactions {
 
   /** All of the partition, up to the end of the log: at rest no transaction is open. */
   async #readToEnd(partition: number): Promise<number[]> {
-    const { scheduler, areClocksTrue } = this.workload.platform;
-    // A coordinator whose clock was ahead gives transactions more time.
-    const waitMs = areClocksTrue ? TIMEOUT_MS : CLOCK_JUMP_MS_MAX / 10;
-    const giveUpMs = scheduler.nowMs + 30 * waitMs;
+    const { scheduler } = this.workload.platform;
+    const giveUpMs = scheduler.nowMs + this.#endsWithinMs;
     const ids: number[] = [];
     for (let position = 0; ; ) {
       const answer = await this.read(partition, position);
@@ -159,7 +169,7 @@ export class SimulatedTransactions {
         );
         return ids;
       }
-      await this.workload.pause(waitMs);
+      await this.workload.pause(this.#endsWithinMs / 30);
     }
   }
 

@@ -163,6 +163,21 @@ describe("who takes part in a transaction", () => {
     expect((await describeIt(world)).topics).toEqual([{ topicId: "topic", partitions: [3] }]);
   });
 
+  test("that was not told when the coordinator was lost is told as soon as it wakes", async () => {
+    const { world, producer } = await begun();
+    ok(await world.coordinator.addPartitions({ ...producer, topics: TOPICS }));
+    world.answer = () => new Promise(() => {});
+    void world.coordinator.endTransaction({ ...producer, committed: true, bumpsEpoch: true });
+    await vi.waitFor(() => expect(world.told).toHaveLength(2));
+    world.answer = async () => null;
+    world.wake();
+    const wokenAtMs = world.nowMs;
+    await world.ring();
+    expect(world.nowMs).toBe(wokenAtMs);
+    expect(world.told).toHaveLength(4);
+    expect((await describeIt(world)).state).toBe("CompleteCommit");
+  });
+
   test("that cannot be told is told again: soon, and after the coordinator was lost, by its alarm", async () => {
     vi.useFakeTimers();
     try {
