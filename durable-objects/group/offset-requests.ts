@@ -81,10 +81,11 @@ export class OffsetRequests {
     const problem = current.idProblem();
     if (problem !== undefined) return problem;
     this.flush();
-    if (current.value === undefined) return [];
     store.confirmUniqueness();
-    if (request.topics === null) await this.#forgetDeletedTopics();
-    return current.value?.fetchProblem(request) ?? offsets.fetch(request.topics, request.requireStable);
+    if (current.value !== undefined && request.topics === null) await this.#forgetDeletedTopics();
+    const group = current.value;
+    if (group === undefined) return [];
+    return group.fetchProblem(request) ?? offsets.fetch(request.topics, request.requireStable);
   }
 
   async page({ after, limit, asStored = false }: OffsetsPageRequest): Promise<OffsetsPage | Failure> {

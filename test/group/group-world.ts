@@ -74,6 +74,8 @@ export class GroupWorld implements GroupCalls {
   topicLookUps = 0;
   readonly #topics = new Map<string, Topic>();
   isControllerDown = false;
+  /** Which topics exist is not answered before this. */
+  topicLookUpsHeld: Promise<void> | undefined;
   /** A transaction that failed: on the platform it would have thrown the object away, again and again. */
   failure: unknown;
   nowMs = 1_000_000;
@@ -286,6 +288,7 @@ export class GroupWorld implements GroupCalls {
         },
         existingTopics: async (topicIds) => {
           await reach();
+          await this.topicLookUpsHeld;
           return topicIds
             .slice(0, TOPICS_PER_LOOK_UP_MAX)
             .filter((topicId) => !this.deletedTopics.has(topicId));

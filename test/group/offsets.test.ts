@@ -50,6 +50,16 @@ describe("offsets", () => {
     expect(world.registered.size).toBe(0);
   });
 
+  test("are not told by an object that has been replaced, not even that there are none", async () => {
+    const world = new GroupWorld();
+    const replaced = world.coordinator;
+    world.kill();
+    ok(await commit(world, {}, { offset: 1 }));
+    const topics = [{ topicId: TOPIC_ID, partitions: [0] }];
+    const fetched = replaced.fetchOffsets({ memberId: null, memberEpoch: -1, topics });
+    await expect(fetched).rejects.toThrow("the object is dead");
+  });
+
   test("of an unknown group's member are refused as its protocol's age demands", async () => {
     const world = new GroupWorld();
     const member = { memberId: "m", generation: 3 };
@@ -250,6 +260,19 @@ describe("deleting", () => {
     expect(await stored(world)).toEqual({});
     await world.advance(30 * DAY_MS);
     expect(world.storage.alarmAtMs).toBeNull();
+  });
+
+  test("a group while all its offsets are asked for tells of none", async () => {
+    const world = new GroupWorld();
+    ok(await commit(world, {}, { offset: 1 }));
+    const { promise: held, resolve: release } = Promise.withResolvers<void>();
+    world.topicLookUpsHeld = held;
+    const all = { memberId: null, memberEpoch: -1, topics: null };
+    const fetched = world.call((group) => group.fetchOffsets(all));
+    expect(await world.ask((group) => group.deleteGroup())).toBeNull();
+    release();
+    await world.settle();
+    expect(ok(await fetched)).toEqual([]);
   });
 
   test("a group whose last session has ended does not wait for the alarm", async () => {
