@@ -339,6 +339,30 @@ describe("Fetch", () => {
     expect(await valuesOf(client, name, { maxBytes: 4 * batchOf("a").length, offsets })).toHaveLength(4);
   });
 
+  it("shares max_bytes among the partitions, and gives what one leaves to those that have more", async () => {
+    const client = await newClient();
+    const { name } = await newTopic(client, 3);
+    const batch = (value: string) => batchOf(value.padEnd(50_000, "."));
+    for (const value of ["a", "b", "c", "d", "e"]) {
+      await client.ask(produceApi, 8, produceRequest(name, { 0: batch(value), 2: batch(value) }));
+    }
+    await client.ask(produceApi, 8, produceRequest(name, { 1: batch("a") }));
+    const read = async (maxBytes: number) => {
+      const request = fetchRequest(name, { maxBytes, offsets: { 0: 0, 1: 0, 2: 0 } });
+      const { responses } = await client.ask(fetchApi, 12, request);
+      return responses.flatMap((topic) =>
+        topic.partitions.map(({ records }) => Math.floor((records?.length ?? 0) / batch("").length)),
+      );
+    };
+    expect(await read(1_000_000)).toEqual([5, 1, 5]);
+    expect(await read(11 * batch("").length)).toEqual([5, 1, 5]);
+    const [first = 0, ...others] = await read(7 * batch("").length);
+    expect(others[0]).toBe(1);
+    expect(first + (others[1] ?? 0)).toBe(6);
+    expect(first).toBeGreaterThan(1);
+    expect(first).toBeLessThan(5);
+  });
+
   it("names every partition that was asked for, also where the answer was full before it", async () => {
     const client = await newClient();
     const partitions = 20;

@@ -169,12 +169,24 @@ class FetchRead {
   }
 
   /**
-   * Reads what may have something new, several partitions at once, each on from where the read before it has come. Each is
-   * promised its share of what the answer has room for before the next one is; what it does not use goes to those after it.
+   * Reads what may have something new, each partition on from where the read before it has come; then those once more that
+   * have used up their share of the answer's room, of what the others have left of theirs.
    */
   async #read(items: readonly Item[]): Promise<void> {
-    const left = items.filter((item) => !this.#isAnsweredWithoutReading(item)).values();
+    let reading: readonly Item[] = items.filter((item) => !this.#isAnsweredWithoutReading(item));
+    while (reading.length > 0) reading = await this.#readShares(reading);
+  }
+
+  /**
+   * Several partitions at once, among which the room is shared; what one does not use goes to those after it. Returns those
+   * that would have taken more.
+   */
+  async #readShares(items: readonly Item[]): Promise<readonly Item[]> {
+    const unsated: Item[] = [];
+    const left = items.values();
     let room = this.#maxBytes - this.#bytes;
+    const atOnce = Math.min(items.length, KAFKA_PARTITIONS_AT_ONCE);
+    const fair = Math.max(KAFKA_FETCH_STEP_BYTES_MIN, Math.floor(room / atOnce));
     const worker = async (): Promise<void> => {
       for (const item of left) {
         if (room <= 0 && this.#bytes > 0) {
@@ -182,7 +194,8 @@ class FetchRead {
           continue;
         }
         const wanted = Math.max(0, Math.min(item.request.partitionMaxBytes - item.bytes, room));
-        const share = Math.min(wanted, Math.max(KAFKA_FETCH_STEP_BYTES_MIN, fetchBytes.left));
+        const promised = Math.min(wanted, fair);
+        const share = Math.min(promised, Math.max(KAFKA_FETCH_STEP_BYTES_MIN, fetchBytes.left));
         room -= share;
         fetchBytes.take(share);
         const { records, aborted, ...outcome } = await this.#readPartition(item, share).finally(() =>
@@ -201,10 +214,13 @@ class FetchRead {
         item.outcome = outcome;
         this.#bytes += length;
         fetchBytes.take(length);
-        if (length > 0) keep(item, records, aborted);
+        if (length === 0) continue;
+        keep(item, records, aborted);
+        if (promised < wanted && share === promised && this.#isBehind(item)) unsated.push(item);
       }
     };
-    await Promise.all(Array.from({ length: KAFKA_PARTITIONS_AT_ONCE }, worker));
+    await Promise.all(Array.from({ length: atOnce }, worker));
+    return unsated;
   }
 
   #isAnsweredWithoutReading(item: Item): boolean {
