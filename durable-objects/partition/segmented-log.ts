@@ -12,7 +12,12 @@ import {
 } from "../../src/log/batch-header.ts";
 import { concatBytes, releaseBytes } from "../../src/model/bytes.ts";
 import type { PartitionIdentity } from "../../src/model/ids.ts";
-import { COMMIT_GROUP_BYTES_MAX, READ_BYTES_MAX, SEGMENT_OFFSETS_MAX } from "../../src/model/limits.ts";
+import {
+  COMMIT_GROUP_BYTES_MAX,
+  LAG_MARKERS_PASSED_MAX,
+  READ_BYTES_MAX,
+  SEGMENT_OFFSETS_MAX,
+} from "../../src/model/limits.ts";
 import type { TopicConfigs } from "../../src/model/topic-configs.ts";
 import { SegmentIndex } from "../../src/tier/segment-index.ts";
 import { type RemoteRange, segmentObjectKey } from "../../src/tier/segment-object.ts";
@@ -230,20 +235,28 @@ export class SegmentedLog {
       : { range: { ...range, beforeOffset }, nextOffset: beforeOffset };
   }
 
-  /** The time of the batch that holds the first record at or after `offset`, or where in R2 it is; null at the log end. */
+  /**
+   * The time of the batch that holds the first record at or after `offset`, or where in R2 it is; null at the log end. Markers
+   * of transactions are no records: null, too, where nothing else is left.
+   */
   timeAt(offset: number): number | RemoteRange | null {
-    const first = Math.max(offset, this.#logStartOffset);
-    if (first >= this.logEndOffset) return null;
-    const active = this.#requireActive();
-    const segment = first >= active.baseOffset ? active : this.#store.segmentOf(first);
-    if (segment === undefined) throw new Error(`no segment contains offset ${first}`);
-    if (segment.state === SegmentState.remote) {
-      return this.#remoteSpan(segment, first, 0, this.logEndOffset).range;
+    let markers = 0;
+    for (let from = Math.max(offset, this.#logStartOffset); from < this.logEndOffset; ) {
+      const active = this.#requireActive();
+      const segment = from >= active.baseOffset ? active : this.#store.segmentOf(from);
+      if (segment === undefined) throw new Error(`no segment contains offset ${from}`);
+      if (segment.state === SegmentState.remote) {
+        return this.#remoteSpan(segment, from, 0, this.logEndOffset).range;
+      }
+      const before = from;
+      for (const { header } of headersIn(this.#store.headersOf(segment, from))) {
+        if (header.lastOffset < from) continue;
+        if (!header.isControl || ++markers > LAG_MARKERS_PASSED_MAX) return batchTime(header);
+        from = header.nextOffset;
+      }
+      if (from === before) throw new Error(`no batch contains offset ${from}`);
     }
-    for (const { header } of headersIn(this.#store.headersOf(segment, first))) {
-      if (header.lastOffset >= first) return batchTime(header);
-    }
-    throw new Error(`no batch contains offset ${first}`);
+    return null;
   }
 
   /**

@@ -4,7 +4,7 @@ import type { LagAnswer, LogBounds } from "../../durable-objects/partition/rpc.t
 import { batchTime, readBatchHeader } from "../log/batch-header.ts";
 import { mapAtOnce } from "../model/at-once.ts";
 import { type Failure, isFailure } from "../model/errors.ts";
-import { readRange, type SegmentBucket } from "../tier/read-range.ts";
+import { readBatchOfTimestamp, readRange, type SegmentBucket } from "../tier/read-range.ts";
 import type { RemoteRange } from "../tier/segment-object.ts";
 import type { RecordTimes } from "./record-times.ts";
 
@@ -37,12 +37,18 @@ export async function partitionLag(source: Source): Promise<PartitionLag | Failu
   return { ...bounds, oldestUnreadMs };
 }
 
+/** Their batch; a marker's where the range has no records. */
+async function firstRecords(bucket: SegmentBucket, range: RemoteRange): Promise<Uint8Array | undefined> {
+  const batch = await readBatchOfTimestamp(bucket, range, Number.NEGATIVE_INFINITY);
+  return batch?.length === 0 ? readRange(bucket, range, range.offset, 0) : batch;
+}
+
 async function remoteTime(range: RemoteRange, source: Source): Promise<number | null> {
   // The segment's key names the partition.
   const record = `${range.key} ${range.offset}`;
   const known = source.times.get(record);
   if (known !== undefined) return known;
-  const batches = await source.run(() => readRange(source.bucket, range, range.offset, 0));
+  const batches = await source.run(() => firstRecords(source.bucket, range));
   if (batches === undefined || isFailure(batches) || batches.length === 0) return null;
   const timestampMs = batchTime(readBatchHeader(batches));
   source.times.set(record, timestampMs);

@@ -225,6 +225,8 @@ export const TRANSACTION_RESUME_MS = 5 * SECOND_MS;
 // ── lag ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 /** Readers' positions that one question to a leader holds. */
 export const LAG_POSITIONS_PER_CALL_MAX = 1_000;
+/** Markers of transactions that are passed over in search of an unread record; behind them the next marker counts as one. */
+export const LAG_MARKERS_PASSED_MAX = 1_000;
 /** Leaders that one request asks at the same time. */
 export const LAG_LEADERS_AT_ONCE = 64;
 /** Times of records in R2 that an isolate remembers: a reader that stands still is not looked up again. */

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { Cluster } from "../../src/cluster/cluster.ts";
 import { FIELD, writeInt64 } from "../../src/log/batch-layout.ts";
 import { crc32c } from "../../src/log/crc32c.ts";
+import { TransactionalProducer } from "../partition/transactional-producer.ts";
 import { ok, refused } from "./results.ts";
 import {
   batchOf,
@@ -62,6 +63,17 @@ describe("a log whose older part is in R2", () => {
     await env.SEGMENTS.delete(await objectKeys(topic));
     // What was looked up once is known.
     expect(ok(await cluster.lag(topic, 0, [2]))).toMatchObject({ oldestUnreadMs: [start + 2] });
+  });
+
+  test("tells nothing of unread records where there are markers only, and passes over those in front of others", async () => {
+    const cluster = new Cluster(env);
+    const topic = await createTopic();
+    const producer = new TransactionalProducer();
+    await producer.send(topic, ["a"]);
+    await producer.commit();
+    expect(ok(await cluster.lag(topic, 0, [1]))).toMatchObject({ highWatermark: 2, oldestUnreadMs: [null] });
+    ok(await cluster.append(topic, 0, batchOf(["b"], 1_000)));
+    expect(ok(await cluster.lag(topic, 0, [1]))).toMatchObject({ oldestUnreadMs: [1_000] });
   });
 
   test("that R2 does not hand out still tells how many records are unread, but not since when", async () => {

@@ -6,6 +6,7 @@ import { SegmentedLog } from "../../durable-objects/partition/segmented-log.ts";
 import { TailCache } from "../../durable-objects/partition/tail-cache.ts";
 import { encodeBatch } from "../../src/log/batch.ts";
 import { batchHeaders, readBatchHeader, stampBatch } from "../../src/log/batch-header.ts";
+import { encodeMarker } from "../../src/log/control-batch.ts";
 import { concatBytes } from "../../src/model/bytes.ts";
 import { topicConfigs } from "../../src/model/topic-configs.ts";
 import { SqliteStorage } from "./sqlite-storage.ts";
@@ -19,6 +20,12 @@ function batchAt(baseOffset: number, records: number, valueBytes: number, timest
   );
   stampBatch(bytes, baseOffset, 0);
   return { bytes, baseOffset, nextOffset: baseOffset + records, maxTimestamp: timestamp };
+}
+
+function markerAt(baseOffset: number, timestampMs: number): AssignedBatch {
+  const bytes = encodeMarker({ producerId: 1, producerEpoch: 0, type: "commit", timestampMs });
+  stampBatch(bytes, baseOffset, 0);
+  return { bytes, baseOffset, nextOffset: baseOffset + 1, maxTimestamp: timestampMs };
 }
 
 /** The log takes what it is given over, buffers and all. */
@@ -99,8 +106,8 @@ describe("the segmented log", () => {
     );
   });
 
-  test("tells when the first record at or after any offset was made", () => {
-    const write = fc.record({ records: fc.integer({ min: 1, max: 4 }), timestamp: fc.nat(1_000) });
+  test("tells when the first record at or after any offset was made; markers are none", () => {
+    const write = fc.record({ records: fc.integer({ min: 0, max: 4 }), timestamp: fc.nat(1_000) });
     fc.assert(
       fc.property(
         fc.array(fc.array(write, { minLength: 1, maxLength: 4 }), { minLength: 1, maxLength: 12 }),
@@ -109,11 +116,15 @@ describe("the segmented log", () => {
           const storage = new SqliteStorage();
           const configs = { ...topicConfigs({}), segmentBytes: 500 };
           const log = newLog(storage, 0);
-          const times: number[] = [];
+          // null: a marker.
+          const times: (number | null)[] = [];
           for (const group of groups) {
             const batches = group.map(({ records, timestamp }) => {
-              const batch = batchAt(times.length, records, 20, timestamp);
-              times.push(...new Array<number>(records).fill(timestamp));
+              const isMarker = records === 0;
+              const batch = isMarker
+                ? markerAt(times.length, timestamp)
+                : batchAt(times.length, records, 20, timestamp);
+              times.push(...(isMarker ? [null] : new Array<number>(records).fill(timestamp)));
               return batch;
             });
             storage.transactionSync(() => log.write(batches, configs, 0));
@@ -121,7 +132,8 @@ describe("the segmented log", () => {
           const logStart = Math.min(deleted, times.length);
           log.setLogStart(logStart);
           for (let offset = 0; offset <= times.length + 1; offset++) {
-            expect(log.timeAt(offset)).toBe(times[Math.max(offset, logStart)] ?? null);
+            const first = times.slice(Math.max(offset, logStart)).find((time) => time !== null);
+            expect(log.timeAt(offset)).toBe(first ?? null);
           }
         },
       ),
