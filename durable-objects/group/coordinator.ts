@@ -225,12 +225,6 @@ export class Coordinator implements GroupRpc {
 
   async removeMember(memberId: string): Promise<Failure | null> {
     return this.#change(() => {
-      const membership = this.#current.consumers?.membership;
-      const member = membership?.get(memberId);
-      if (membership !== undefined && member !== undefined && member.classic === null) {
-        membership.fence(member);
-        return null;
-      }
       const left = this.#current.classicFace?.leave([{ memberId, instanceId: null }])[0];
       return left?.error === null ? null : this.#current.noMember(memberId);
     });

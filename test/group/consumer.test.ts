@@ -129,6 +129,22 @@ describe("a member", () => {
     expect(refused(await beat(world, { memberId: "a", memberEpoch: -1 })).error).toBe("UNKNOWN_MEMBER_ID");
   });
 
+  test("can be removed by LeaveGroup, as administrators do, by its id or its instance id", async () => {
+    const { world } = worldWith(1);
+    await join(world, "a");
+    await join(world, "b", { instanceId: "i" });
+    const leaving = [
+      { memberId: "a", instanceId: null },
+      { memberId: "other", instanceId: "i" },
+      { memberId: "", instanceId: "i" },
+      { memberId: "", instanceId: "i" },
+    ];
+    const left = ok(await world.ask((group) => group.leaveGroup(leaving)));
+    expect(left.map(({ error }) => error)).toEqual([null, "FENCED_INSTANCE_ID", null, "UNKNOWN_MEMBER_ID"]);
+    expect(await describeGroup(world)).toMatchObject({ state: "Empty", members: [] });
+    expect(refused(await beat(world, { memberId: "a", memberEpoch: 1 })).error).toBe("UNKNOWN_MEMBER_ID");
+  });
+
   test("at another epoch is fenced, unless its last answer was lost", async () => {
     const { world, topicId } = worldWith(2);
     await join(world, "a");

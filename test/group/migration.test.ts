@@ -233,7 +233,7 @@ describe("a classic member in a group of KIP-848", () => {
     const left = await world.ask((group) =>
       group.leaveGroup([
         { memberId: member.memberId, instanceId: null },
-        { memberId: "new", instanceId: null },
+        { memberId: "nobody", instanceId: null },
       ]),
     );
     expect(ok(left).map(({ error }) => error)).toEqual([null, "UNKNOWN_MEMBER_ID"]);

@@ -160,6 +160,7 @@ export class ClassicFace {
     return failure("REBALANCE_IN_PROGRESS");
   }
 
+  /** Of any member: administrators remove those of KIP-848 so as well. */
   leave(leaving: readonly LeavingMember[]): LeftMember[] {
     return leaving.map((member) => ({ ...member, error: this.#leaveOne(member) }));
   }
@@ -167,7 +168,7 @@ export class ClassicFace {
   #leaveOne({ memberId, instanceId }: LeavingMember): ErrorName | null {
     const member =
       instanceId === null ? this.#membership.get(memberId) : this.#membership.ofInstance(instanceId);
-    if (member === undefined || !isClassic(member)) return "UNKNOWN_MEMBER_ID";
+    if (member === undefined) return "UNKNOWN_MEMBER_ID";
     if (memberId !== "" && member.memberId !== memberId) return "FENCED_INSTANCE_ID";
     this.forget(member);
     this.#membership.fence(member);
