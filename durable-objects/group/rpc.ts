@@ -187,6 +187,8 @@ export interface PollAnswer {
   readonly assigned: readonly PolledPartition[];
   /** The next poll gives these up; they can be committed before. */
   readonly revoke: readonly NamedTopicPartitions[];
+  /** Those of the topics named that are not there (yet), as far as the coordinator knows. */
+  readonly missingTopics: readonly string[];
 }
 
 export interface DeliveredPoll {

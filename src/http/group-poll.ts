@@ -117,6 +117,10 @@ const PollAnswer = z
     revoked: Partitions.openapi({
       description: "What the next poll gives up, without records from now on: commit before it.",
     }),
+    missing_topics: z.array(z.string()).optional().openapi({
+      description:
+        "Those of `topics` that are not there (yet), as far as the group's coordinator knows; absent: all are. The member has them once they are created.",
+    }),
   })
   .openapi("GroupPollAnswer");
 
@@ -281,7 +285,7 @@ async function resolved(
 }
 
 function* answerText({ turn, found }: PollResult, value: "json" | undefined, hold: Hold): Generator<string> {
-  const { memberId, memberEpoch, pollId, assigned, revoke } = turn;
+  const { memberId, memberEpoch, pollId, assigned, revoke, missingTopics } = turn;
   const begin = { member_id: memberId, member_epoch: memberEpoch, poll_id: pollId };
   yield `${JSON.stringify(begin).slice(0, -1)},"records":[`;
   yield* commaSeparated(recordTexts(found, value, hold));
@@ -291,6 +295,7 @@ function* answerText({ turn, found }: PollResult, value: "json" | undefined, hol
     }),
     assignment: byTopic(assigned),
     revoked: revoke.map(({ topic, partitions }: NamedTopicPartitions) => ({ topic, partitions })),
+    ...(missingTopics.length > 0 && { missing_topics: missingTopics }),
   };
   yield `],${JSON.stringify(end).slice(1)}\n`;
 }

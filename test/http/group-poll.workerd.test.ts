@@ -92,6 +92,24 @@ describe("a poll", () => {
     expect(small.records).toHaveLength(1);
   });
 
+  test("names the topics that are not there, until they are", async () => {
+    const topic = await newTopic(1);
+    const [later, group] = [`later-${crypto.randomUUID()}`, newGroup()];
+    await fill(topic, 0, 1);
+    const options = { topics: [topic, later], member_id: "cron" };
+    const first = await poll(group, options);
+    expect(first.missing_topics).toEqual([later]);
+    expect(values(first)).toEqual([0]);
+    expect(await poll(newGroup(), { topics: [topic] })).not.toHaveProperty("missing_topics");
+    await answer(send("POST", "/v1/topics", { name: later }), 201);
+    await fill(later, 1, 2);
+    // The group has looked for topics just now and will not look again for seconds.
+    await evictDurableObject(env.GROUP.get(env.GROUP.idFromName(group)));
+    const second = await poll(group, options);
+    expect(second).not.toHaveProperty("missing_topics");
+    expect(values(second).sort()).toEqual([0, 1]);
+  });
+
   test("that waits is answered as soon as there is something", async () => {
     const topic = await newTopic(3);
     const group = newGroup();

@@ -80,7 +80,7 @@ export class PollMembers {
   }
 
   /** In the turn of the heartbeat. */
-  #answer(memberId: string, { received, waitMs }: PollRequest): PollAnswer | undefined {
+  #answer(memberId: string, { received, waitMs, subscribedTopicNames }: PollRequest): PollAnswer | undefined {
     const members = this.#context.group()?.membership;
     const member = members?.get(memberId);
     if (members === undefined || member === undefined) return undefined;
@@ -111,7 +111,9 @@ export class PollMembers {
       topic: names.get(topicId) ?? "",
       partitions,
     }));
-    return { memberId, memberEpoch: member.epoch, pollId, assigned, revoke };
+    const { topics } = members.record;
+    const missingTopics = subscribedTopicNames.filter((name) => !Object.hasOwn(topics, name));
+    return { memberId, memberEpoch: member.epoch, pollId, assigned, revoke, missingTopics };
   }
 }
 
