@@ -43,11 +43,11 @@ kafkaRoutes.openapi(
       );
     }
     const { 0: client, 1: server } = new WebSocketPair();
-    const clientHost = c.req.header("cf-connecting-ip") ?? "";
+    const address = c.req.header("cf-connecting-ip");
     const served = serveKafkaWebSocket(server, {
       env: c.env,
       principal: c.var.principal,
-      clientHost,
+      clientHost: address === undefined ? "" : `/${address}`,
       advertised,
       reachedId: c.req.valid("query").broker,
     });

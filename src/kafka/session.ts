@@ -14,7 +14,7 @@ export interface Session {
   clusterId(): Promise<string>;
   /** Aborts when the client is gone: nobody waits for an answer any more. */
   readonly signal: AbortSignal;
-  /** As Kafka's tools show it. */
+  /** As Kafka tells it: `/10.0.0.7`; empty: not known. */
   readonly clientHost: string;
   /** Absent until the client has said who it is: until then only ApiVersions and SASL are answered. */
   principal: Principal | undefined;

@@ -12,7 +12,7 @@ export async function connectKafka(socket: Socket, env: Env): Promise<void> {
   await serveKafka(socket.readable, socket.writable, {
     env,
     brokers: brokersOf(env, reached),
-    clientHost: parseHostsAndPorts(remoteAddress)[0]?.host ?? remoteAddress,
+    clientHost: `/${parseHostsAndPorts(remoteAddress)[0]?.host ?? remoteAddress}`,
     principal: isOpen(env) ? ANONYMOUS : undefined,
   });
   await socket.close().catch(() => {});
