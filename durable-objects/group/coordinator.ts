@@ -44,9 +44,9 @@ import type {
   JoinGroupResult,
   LeavingMember,
   LeftMember,
-  NamedTopicPartitions,
   OffsetsPage,
   OffsetsPageRequest,
+  OffsetsToDelete,
   PollAnswer,
   PollRequest,
   SyncedGroup,
@@ -297,7 +297,7 @@ export class Coordinator implements GroupRpc {
     return this.#offsetRequests.page(request);
   }
 
-  deleteOffsets(topics: readonly NamedTopicPartitions[]): Promise<DeletedPartition[] | Failure> {
+  deleteOffsets(topics: readonly OffsetsToDelete[]): Promise<DeletedPartition[] | Failure> {
     return this.#offsetRequests.delete(topics);
   }
 

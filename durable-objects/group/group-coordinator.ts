@@ -30,9 +30,9 @@ import type {
   JoinGroupResult,
   LeavingMember,
   LeftMember,
-  NamedTopicPartitions,
   OffsetsPage,
   OffsetsPageRequest,
+  OffsetsToDelete,
   PollAnswer,
   PollRequest,
   SyncedGroup,
@@ -162,7 +162,7 @@ export class GroupCoordinator extends DurableObject<Env> implements GroupRpc {
     return this.#coordinator.offsetsPage(request);
   }
 
-  deleteOffsets(topics: readonly NamedTopicPartitions[]): Promise<DeletedPartition[] | Failure> {
+  deleteOffsets(topics: readonly OffsetsToDelete[]): Promise<DeletedPartition[] | Failure> {
     return this.#coordinator.deleteOffsets(topics);
   }
 

@@ -15,8 +15,8 @@ import type {
   CommittedPartition,
   DeletedPartition,
   FetchedOffset,
-  NamedTopicPartitions,
   OffsetsPage,
+  OffsetsToDelete,
   OffsetToCommit,
   PartitionOfTopic,
   TopicPartitions,
@@ -189,11 +189,11 @@ export class GroupOffsets {
     return { offsets: offsets.slice(0, most), isLast: offsets.length <= most };
   }
 
-  delete(group: OffsetRules, topics: readonly NamedTopicPartitions[]): DeletedPartition[] {
+  delete(group: OffsetRules, topics: readonly OffsetsToDelete[]): DeletedPartition[] {
     const pending = this.#pending();
     return topics.flatMap(({ topicId, topic, partitions }) => {
       const error = group.isSubscribedTo(topic) ? ("GROUP_SUBSCRIBED_TO_TOPIC" as const) : null;
-      return partitions.map((partition) => {
+      return (partitions ?? this.#partitionsOf(topicId)).map((partition) => {
         if (error === null) {
           this.#offsets.delete(topicId, partition);
           const key = { topicId, partition };
@@ -202,6 +202,12 @@ export class GroupOffsets {
         return { topicId, partition, error };
       });
     });
+  }
+
+  #partitionsOf(topicId: TopicId): number[] {
+    const pending = this.#transactional.partitions().filter((each) => each.topicId === topicId);
+    const partitions = [...this.#offsets.partitionsOf(topicId), ...pending.map(({ partition }) => partition)];
+    return [...new Set(partitions)].sort((a, b) => a - b);
   }
 
   /** The partitions that transactions have offsets of. */

@@ -11,9 +11,9 @@ import type {
   DeletedPartition,
   FetchedOffset,
   FetchOffsetsRequest,
-  NamedTopicPartitions,
   OffsetsPage,
   OffsetsPageRequest,
+  OffsetsToDelete,
 } from "./rpc.ts";
 import { TransactionRequests, type TransactionRequestsContext } from "./transaction-requests.ts";
 
@@ -99,7 +99,7 @@ export class OffsetRequests {
     return { ...current.value.summary(), ...offsets.page(after, limit) };
   }
 
-  async delete(topics: readonly NamedTopicPartitions[]): Promise<DeletedPartition[] | Failure> {
+  async delete(topics: readonly OffsetsToDelete[]): Promise<DeletedPartition[] | Failure> {
     const { change, current, offsets } = this.#around;
     const problem = current.idProblem();
     if (problem !== undefined) return problem;

@@ -86,6 +86,11 @@ export class Offsets {
     return this.#exec(query, topicId, partition).length > 0;
   }
 
+  partitionsOf(topicId: TopicId): number[] {
+    const query = "SELECT partition FROM offsets WHERE topic_id = ?";
+    return this.#exec(query, topicId).map((row) => integer(row, "partition"));
+  }
+
   /** Whether a larger one is committed. */
   isAhead({ topicId, partition, offset }: Pick<OffsetToCommit, "topicId" | "partition" | "offset">): boolean {
     const query = "SELECT 1 FROM offsets WHERE topic_id = ? AND partition = ? AND committed_offset > ?";

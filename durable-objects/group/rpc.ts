@@ -341,6 +341,13 @@ export interface OffsetsPageRequest {
   readonly asStored?: boolean;
 }
 
+export interface OffsetsToDelete {
+  readonly topicId: TopicId;
+  readonly topic: string;
+  /** null: all that the group has an offset of, also one that a transaction may yet commit. */
+  readonly partitions: readonly number[] | null;
+}
+
 /** Some of a group's offsets, by topic name and partition. */
 export interface OffsetsPage extends GroupSummary {
   readonly offsets: readonly CommittedOffset[];
@@ -389,7 +396,7 @@ export interface GroupRpc {
   /** GROUP_ID_NOT_FOUND. The first page forgets the offsets of topics that are deleted. */
   offsetsPage(request: OffsetsPageRequest): Promise<OffsetsPage | Failure>;
   /** GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP; GROUP_SUBSCRIBED_TO_TOPIC for the partitions of such a topic. */
-  deleteOffsets(topics: readonly NamedTopicPartitions[]): Promise<DeletedPartition[] | Failure>;
+  deleteOffsets(topics: readonly OffsetsToDelete[]): Promise<DeletedPartition[] | Failure>;
   /** GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP. null: nothing is left. */
   deleteGroup(): Promise<Failure | null>;
   /** These topics are deleted: their offsets go. Can be repeated. */

@@ -16,9 +16,9 @@ import type {
   JoinGroupResult,
   LeavingMember,
   LeftMember,
-  NamedTopicPartitions,
   OffsetsPage,
   OffsetsPageRequest,
+  OffsetsToDelete,
   PollAnswer,
   PollRequest,
   SyncedGroup,
@@ -115,7 +115,7 @@ export class GroupClient implements GroupRpc {
     return this.#call("read", (group) => group.offsetsPage(request));
   }
 
-  deleteOffsets(topics: readonly NamedTopicPartitions[]): Promise<DeletedPartition[] | Failure> {
+  deleteOffsets(topics: readonly OffsetsToDelete[]): Promise<DeletedPartition[] | Failure> {
     return this.#call("read", (group) => group.deleteOffsets(topics));
   }
 

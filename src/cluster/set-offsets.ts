@@ -2,7 +2,6 @@
 
 import type { OffsetToCommit } from "../../durable-objects/group/rpc.ts";
 import { type ErrorName, type Failure, failure, isFailure } from "../model/errors.ts";
-import { GROUP_OFFSETS_PER_PAGE_MAX } from "../model/limits.ts";
 import type { Topic } from "../model/topic.ts";
 import type { Cluster } from "./cluster.ts";
 import type { GroupClient } from "./group-client.ts";
@@ -62,8 +61,7 @@ export async function deleteOffsets(
   const topic = await cluster.controller.topic(topicName);
   if (isFailure(topic)) return topic;
   const { id: topicId, name } = topic;
-  const partitions = partition === undefined ? await committedOf(coordinator, topic) : [partition];
-  if (isFailure(partitions)) return partitions;
+  const partitions = partition === undefined ? null : [partition];
   const deleted = await coordinator.deleteOffsets([{ topicId, topic: name, partitions }]);
   if (isFailure(deleted)) return deleted;
   const refused = deleted.find(({ error }) => error !== null)?.error ?? null;
@@ -72,16 +70,4 @@ export async function deleteOffsets(
     refused,
     `group ${JSON.stringify(coordinator.groupId)} is subscribed to topic ${name}; stop its members first`,
   );
-}
-
-async function committedOf(coordinator: GroupClient, topic: Topic): Promise<number[] | Failure> {
-  const partitions: number[] = [];
-  for (;;) {
-    const after = { topic: topic.name, partition: partitions.at(-1) ?? -1 };
-    const page = await coordinator.offsetsPage({ after, limit: GROUP_OFFSETS_PER_PAGE_MAX });
-    if (isFailure(page)) return page;
-    const ofTopic = page.offsets.filter(({ topicId }) => topicId === topic.id);
-    partitions.push(...ofTopic.map((offset) => offset.partition));
-    if (page.isLast || ofTopic.length < page.offsets.length) return partitions;
-  }
 }

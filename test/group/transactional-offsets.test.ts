@@ -463,6 +463,17 @@ describe("while a transaction has not ended", () => {
     expect(await fetched(world)).toEqual({ "topic-1": 6 });
   });
 
+  test("its offsets go with all others of a topic", async () => {
+    const world = new GroupWorld();
+    ok(await commit(world, { partition: 2, offset: 1 }));
+    ok(await commitIn(world, "t", {}, { partition: 0, offset: 5 }, { partition: 2, offset: 6 }));
+    const topics = [{ topicId: TOPIC_ID, topic: TOPIC, partitions: null }];
+    const deleted = ok(await world.ask((group) => group.deleteOffsets(topics)));
+    expect(deleted.map(({ partition }) => partition)).toEqual([0, 2]);
+    await end(world, "t", true);
+    expect(await fetched(world)).toEqual({});
+  });
+
   test("a topic that is deleted takes its offsets along", async () => {
     const world = new GroupWorld();
     const other = { topicId: OTHER_ID, topic: "other" };
