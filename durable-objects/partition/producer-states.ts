@@ -80,7 +80,10 @@ export class ProducerStates {
         `producer ${producerId} writes with epoch ${producerEpoch}, but epoch ${state.epoch} has written; get a new producer id`,
       );
     }
+    // A higher epoch would be one that the transaction's marker does not have.
+    const isOutside = !batch.isTransactional && state.transactionStart !== undefined;
     if (producerEpoch > state.epoch) {
+      if (isOutside) return outsideOfTransaction(producerId);
       if (baseSequence === 0) return this.#roomProblem(batch);
       return failure(
         "OUT_OF_ORDER_SEQUENCE_NUMBER",
@@ -91,12 +94,7 @@ export class ProducerStates {
       (known) => known.firstSequence === baseSequence && known.lastSequence === batch.lastSequence,
     );
     if (stored !== undefined) return stored;
-    if (!batch.isTransactional && state.transactionStart !== undefined) {
-      return failure(
-        "INVALID_TXN_STATE",
-        `producer ${producerId} has a transaction open in this partition; what it writes now must belong to it`,
-      );
-    }
+    if (isOutside) return outsideOfTransaction(producerId);
     const last = state.batches.at(-1)?.lastSequence ?? -1;
     const expected = last === SEQUENCE_MAX ? 0 : last + 1;
     if (baseSequence === expected) return this.#roomProblem(batch);
@@ -225,4 +223,11 @@ export class ProducerStates {
       return;
     }
   }
+}
+
+function outsideOfTransaction(producerId: number): Failure {
+  return failure(
+    "INVALID_TXN_STATE",
+    `producer ${producerId} has a transaction open in this partition; what it writes now must belong to it`,
+  );
 }

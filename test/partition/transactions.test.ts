@@ -178,6 +178,17 @@ describe("a producer with an open transaction", () => {
     });
   });
 
+  test("may write nothing outside of it at a higher epoch either, which its marker could not end", async () => {
+    const { coordinators, leader } = world();
+    coordinators.begin(7);
+    await write(leader, { sequence: 0 });
+    expect(await write(leader, { epoch: 1, sequence: 0, isTransactional: false })).toMatchObject({
+      error: "INVALID_TXN_STATE",
+    });
+    expect(await end(leader, { decidedAtMs: coordinators.decide() })).toBeNull();
+    expect(leader.bounds()).toMatchObject({ highWatermark: 2, lastStableOffset: 2 });
+  });
+
   test("whose epoch its marker raises begins again at sequence 0, and fences the epoch before", async () => {
     const { storage, coordinators, leader } = world();
     coordinators.begin(7);
