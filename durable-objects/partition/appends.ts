@@ -18,6 +18,7 @@ import {
   RETENTION_CHECK_MS,
 } from "../../src/model/limits.ts";
 import type { TopicConfigs } from "../../src/model/topic-configs.ts";
+import type { JoinedTransaction } from "../transaction/rpc.ts";
 import { batchProblem, roomProblem } from "./append-rules.ts";
 import { type AssignedBatch, CommitQueue } from "./commit-queue.ts";
 import type { LogStore } from "./log-store.ts";
@@ -96,11 +97,12 @@ export class Appends {
     const batch = request.batch;
     const header = validateBatch(batch);
     if (isFailure(header)) return header;
-    if (header.isTransactional && !this.producers.hasOpenTransaction(header)) {
-      const outside = await this.#transactionProblem(header, request);
-      if (outside !== undefined) return outside;
-    }
+    const begins = header.isTransactional && !this.producers.hasOpenTransaction(header);
+    const joined = begins ? await this.#join(header, request) : undefined;
+    if (isFailure(joined)) return joined;
     // From here to the queue everything happens in one turn: offsets are assigned in the order of arrival.
+    const outside = joined === undefined ? undefined : this.#joinedProblem(header, joined);
+    if (outside !== undefined) return outside;
     const nowMs = this.#around.clock.now();
     const configs = this.#around.configs();
     const problem = batchProblem(header, configs, nowMs);
@@ -125,22 +127,24 @@ export class Appends {
     const nextOffset = baseOffset + header.recordsCount;
     this.#assignedEnd = nextOffset;
     if (header.producerId >= 0) {
-      const begins = this.producers.update(header, baseOffset, maxTimestamp, nowMs);
-      if (begins) this.transactions.begin(baseOffset);
+      const isFirst = this.producers.update(header, baseOffset, maxTimestamp, nowMs);
+      if (isFirst) this.transactions.begin(baseOffset);
     }
     await this.#queue.add({ bytes: batch, baseOffset, nextOffset, maxTimestamp });
     return this.#appended(baseOffset, maxTimestamp);
   }
 
-  /** Why a batch may not be the first of a transaction here. Others of its producer wait for the same answer. */
-  async #transactionProblem(
-    header: BatchHeader,
-    { transaction }: AppendRequest,
-  ): Promise<Failure | undefined> {
+  /** Asks for a batch that would be the first of a transaction here. Others of its producer wait for the same answer. */
+  async #join(header: BatchHeader, { transaction }: AppendRequest): Promise<JoinedTransaction | Failure> {
     if (transaction === undefined) {
       return failure("INVALID_TXN_STATE", "a transactional batch must come with its transactional id");
     }
-    return (await this.transactions.mayWrite(header, transaction)) ?? this.#around.goneProblem();
+    return this.transactions.join(header, transaction);
+  }
+
+  /** What has happened here while the coordinator was asked. */
+  #joinedProblem(header: BatchHeader, joined: JoinedTransaction): Failure | undefined {
+    return this.transactions.endedProblem(header, joined) ?? this.#around.goneProblem();
   }
 
   /**

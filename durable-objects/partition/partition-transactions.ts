@@ -6,7 +6,7 @@
  */
 
 import type { AbortedTransaction } from "../../src/log/committed-batches.ts";
-import { type Failure, failure, isFailure } from "../../src/model/errors.ts";
+import { type Failure, failure } from "../../src/model/errors.ts";
 import type { TopicId } from "../../src/model/ids.ts";
 import type { JoinedTransaction, JoinTransactionRequest, ProducerIdentity } from "../transaction/rpc.ts";
 import { AbortedTransactions } from "./aborted-transactions.ts";
@@ -57,15 +57,15 @@ export class PartitionTransactions {
   }
 
   /**
-   * Whether a producer without an open transaction here may begin to write for one: its coordinator knows. Those who ask
-   * for the same producer meanwhile get the same answer, in the order in which they came.
+   * Asks the coordinator of a producer without an open transaction here whether it may begin to write for one. Those who
+   * ask for the same producer meanwhile get the same answer, in the order in which they came.
    *
-   * What the coordinator answers; COORDINATOR_NOT_AVAILABLE; INVALID_TXN_STATE: the transaction has ended meanwhile.
+   * What the coordinator answers; COORDINATOR_NOT_AVAILABLE.
    */
-  async mayWrite(
+  async join(
     { producerId, producerEpoch }: ProducerIdentity,
     { transactionalId, adds }: TransactionOfBatch,
-  ): Promise<Failure | undefined> {
+  ): Promise<JoinedTransaction | Failure> {
     const key = `${producerId}/${producerEpoch}/${adds}/${transactionalId}`;
     let answer = this.#joins.get(key);
     if (answer === undefined) {
@@ -75,12 +75,13 @@ export class PartitionTransactions {
     }
     const joined = await answer;
     if (this.#joins.get(key) === answer) this.#joins.delete(key);
-    if (isFailure(joined)) return joined;
-    if (this.#producers.markerAtMs(producerId) < joined.startedAtMs) return undefined;
-    return failure(
-      "INVALID_TXN_STATE",
-      `the transaction of ${JSON.stringify(transactionalId)} has ended meanwhile`,
-    );
+    return joined;
+  }
+
+  /** INVALID_TXN_STATE: what was joined has ended meanwhile. To be asked in the turn in which the batch is written. */
+  endedProblem({ producerId }: ProducerIdentity, { startedAtMs }: JoinedTransaction): Failure | undefined {
+    if (this.#producers.markerAtMs(producerId) < startedAtMs) return undefined;
+    return failure("INVALID_TXN_STATE", `the transaction of producer ${producerId} has ended meanwhile`);
   }
 
   async #join(

@@ -166,6 +166,26 @@ describe("the first batch of a transaction in a partition", () => {
     expect(coordinators.asked).toEqual([]);
     expect(leader.bounds()).toMatchObject({ highWatermark: 1, lastStableOffset: 1 });
   });
+
+  test("begins none behind the marker, however close the two come", async () => {
+    for (let steps = 0; steps < 20; steps++) {
+      const { storage } = world();
+      const answered = Promise.withResolvers<void>();
+      const leader = wake(storage, {
+        joinTransaction: async () => {
+          await answered.promise;
+          return { startedAtMs: 101 };
+        },
+      });
+      const batch = write(leader, { sequence: 0 });
+      await settle();
+      answered.resolve();
+      for (let step = 0; step < steps; step++) await Promise.resolve();
+      await Promise.all([batch, end(leader, { committed: false, decidedAtMs: 102 })]);
+      const { highWatermark, lastStableOffset } = leader.bounds();
+      expect(lastStableOffset, `after ${steps} steps`).toBe(highWatermark);
+    }
+  });
 });
 
 describe("a producer with an open transaction", () => {
