@@ -156,12 +156,16 @@ export class Coordinator implements TransactionRpc {
     const transaction = this.#transaction;
     if (transaction === undefined) return;
     const { state, startedAtMs, timeoutMs, changedAtMs } = transaction;
-    if (state === "Ongoing" && nowMs >= startedAtMs + timeoutMs)
-      this.#change(fence(transaction, this.#tick()));
-    else if (!isPrepared(transaction) && nowMs >= changedAtMs + TRANSACTIONAL_ID_EXPIRATION_MS) {
-      await this.#forget(transaction);
+    try {
+      if (state === "Ongoing" && nowMs >= startedAtMs + timeoutMs)
+        this.#change(fence(transaction, this.#tick()));
+      else if (!isPrepared(transaction) && nowMs >= changedAtMs + TRANSACTIONAL_ID_EXPIRATION_MS) {
+        await this.#forget(transaction);
+      }
+    } finally {
+      // What could not be done is due still.
+      this.#schedule();
     }
-    this.#schedule();
     await this.#complete();
   }
 

@@ -138,6 +138,20 @@ test("a transactional id that is used while the Controller strikes it out stays,
   expect((await describeIt(world)).producerEpoch).toBe(1);
 });
 
+test("a transactional id that the Controller could not strike out is forgotten later", async () => {
+  const { world } = await begun();
+  const close = world.closing;
+  world.closing = async () => {
+    throw new Error("the Controller is being replaced");
+  };
+  await expect(world.ring()).rejects.toThrow("replaced");
+  expect(world.isListed).toBe(true);
+  world.closing = close;
+  await world.ring();
+  expect(world.isListed).toBe(false);
+  expect(errorOf(await world.coordinator.describe())).toBe("TRANSACTIONAL_ID_NOT_FOUND");
+});
+
 describe("who takes part in a transaction", () => {
   test("is told once it has been decided, and the transaction is complete then", async () => {
     const { world, producer } = await begun();
