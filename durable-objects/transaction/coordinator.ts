@@ -16,7 +16,7 @@ import { ProducerIds } from "../../src/model/producer-ids.ts";
 import type { ProducerIdBlock } from "../controller/rpc.ts";
 import { Timers } from "../group/timers.ts";
 import type { Clock, LogStorage } from "../partition/storage.ts";
-import { deliverOutcome, type Participants } from "./outcome-delivery.ts";
+import { deliverOutcome, type Participants, participantsOf } from "./outcome-delivery.ts";
 import type {
   AddGroupRequest,
   AddPartitionsRequest,
@@ -36,6 +36,7 @@ import {
   identityOf,
   initialize,
   isPrepared,
+  outcomeOf,
   type Step,
   type Transaction,
   takesPart,
@@ -65,6 +66,8 @@ export class Coordinator implements TransactionRpc {
   #transaction: Transaction | undefined;
   #producerIds = new ProducerIds();
   #completing: Promise<void> | undefined;
+  /** Of those who took part in the transaction that is decided; undefined: nobody has been told yet. */
+  #untold: readonly Participant[] | undefined;
 
   constructor(transactionalId: string, around: CoordinatorSurroundings) {
     this.transactionalId = transactionalId;
@@ -280,8 +283,11 @@ export class Coordinator implements TransactionRpc {
   async #completeOnce(): Promise<void> {
     const prepared = this.#transaction;
     if (prepared === undefined || !isPrepared(prepared)) return;
-    if (!(await deliverOutcome(prepared, this.#around))) return;
-    if (this.#transaction === prepared) this.#change(completed(prepared, this.#tick()));
+    const untold = this.#untold ?? participantsOf(prepared);
+    this.#untold = await deliverOutcome(outcomeOf(prepared), untold, this.#around);
+    if (this.#untold.length > 0) return;
+    this.#untold = undefined;
+    this.#change(completed(prepared, this.#tick()));
   }
 }
 

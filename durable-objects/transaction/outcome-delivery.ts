@@ -5,7 +5,7 @@ import { type ErrorName, type Failure, isFailure } from "../../src/model/errors.
 import type { TopicId } from "../../src/model/ids.ts";
 import { TRANSACTION_MARKER_RETRY_MS, TRANSACTION_MARKERS_AT_ONCE } from "../../src/model/limits.ts";
 import type { Participant, TransactionOutcome } from "./rpc.ts";
-import { outcomeOf, type Transaction } from "./transaction.ts";
+import type { Transaction } from "./transaction.ts";
 
 /** Those who take part, as a coordinator reaches them. null: it is written. */
 export interface Participants {
@@ -20,19 +20,22 @@ const NOBODY_LEFT = new Set<ErrorName>([
   "INVALID_PRODUCER_EPOCH",
 ]);
 
-/** False: some could not be told, after a few tries. */
-export async function deliverOutcome(transaction: Transaction, participants: Participants): Promise<boolean> {
-  const outcome = outcomeOf(transaction);
-  let left = participantsOf(transaction);
+/** Who could not be told, after a few tries. */
+export async function deliverOutcome(
+  outcome: TransactionOutcome,
+  untold: readonly Participant[],
+  participants: Participants,
+): Promise<readonly Participant[]> {
+  let left = untold;
   for (const retryMs of [...TRANSACTION_MARKER_RETRY_MS, undefined]) {
     const told = await mapAtOnce(left, TRANSACTION_MARKERS_AT_ONCE, (one) =>
       tell(one, outcome, participants),
     );
     left = left.filter((_, index) => told[index] !== true);
-    if (left.length === 0) return true;
+    if (left.length === 0) break;
     if (retryMs !== undefined) await new Promise<void>((resolve) => setTimeout(resolve, retryMs));
   }
-  return false;
+  return left;
 }
 
 export function participantsOf({ topics, groupIds }: Transaction): Participant[] {

@@ -217,6 +217,24 @@ describe("who takes part in a transaction", () => {
     }
   });
 
+  test("is not told again because another one could not be", async () => {
+    vi.useFakeTimers();
+    try {
+      const { world, producer } = await begun();
+      ok(await world.coordinator.addPartitions({ ...producer, topics: TOPICS }));
+      world.answer = async (who) => (who === "topic/1" ? failure("KAFKA_STORAGE_ERROR") : null);
+      const ended = world.coordinator.endTransaction({ ...producer, committed: true, bumpsEpoch: true });
+      await vi.advanceTimersByTimeAsync(10_000);
+      ok(await ended);
+      world.answer = async () => null;
+      await world.ring();
+      expect((await describeIt(world)).state).toBe("CompleteCommit");
+      expect(world.told.filter(({ who }) => who === "topic/0")).toHaveLength(1);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   test.each(["UNKNOWN_TOPIC_ID", "INVALID_PRODUCER_EPOCH"] as const)(
     "and answers %s need not be told",
     async (error) => {
