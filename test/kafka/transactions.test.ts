@@ -278,3 +278,20 @@ it("a transactional id has a coordinator, and must not be empty", async () => {
   const request = { transactionalId: "", transactionTimeoutMs: 1_000 };
   expect((await client.ask(initProducerIdApi, 5, request)).errorCode).toBe(codeOf("INVALID_REQUEST"));
 });
+
+it.each([
+  ["with an id and no epoch", { producerId: 1 }, "INVALID_REQUEST"],
+  ["with an epoch and no id", { producerEpoch: 1 }, "INVALID_REQUEST"],
+  ["for two-phase commit", { enable2Pc: true }, "TRANSACTIONAL_ID_AUTHORIZATION_FAILED"],
+  ["that wants its transaction kept", { keepPreparedTxn: true }, "UNSUPPORTED_VERSION"],
+] as const)(
+  "a producer %s is refused as Kafka does, and its open transaction goes on",
+  async (_, more, error) => {
+    const topic = await newTopic();
+    const producer = await newProducer();
+    expect(await producer.produce(topic, "a")).toBe(0);
+    const request = { transactionalId: producer.transactionalId, transactionTimeoutMs: 1_000, ...more };
+    expect((await client.ask(initProducerIdApi, 6, request)).errorCode).toBe(codeOf(error));
+    expect(await producer.end(true)).toBe(0);
+  },
+);
