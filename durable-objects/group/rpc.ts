@@ -7,20 +7,9 @@
  */
 
 import type { ErrorName, Failure } from "../../src/model/errors.ts";
+import type { GroupState, GroupType } from "../../src/model/group-states.ts";
 import type { TopicId } from "../../src/model/ids.ts";
 import type { ProducerIdentity, TransactionOutcome } from "../transaction/rpc.ts";
-
-/** Classic: assignments are made by a member (JoinGroup, SyncGroup). Consumer: by the coordinator (KIP-848). */
-export type GroupType = "classic" | "consumer";
-
-/** Kafka's names for the states, classic groups' and consumer groups'. */
-export type GroupState =
-  | "Empty"
-  | "PreparingRebalance"
-  | "CompletingRebalance"
-  | "Assigning"
-  | "Reconciling"
-  | "Stable";
 
 /** Who a member is, as others see it. */
 export interface Caller {

@@ -11,6 +11,15 @@ export function integerBetween(min: number, max: number): (text: string) => numb
   };
 }
 
+/** One of these words, in whatever case it is typed. */
+export function wordOf<W extends string>(words: readonly W[]): (text: string) => W {
+  return (text) => {
+    const word = words.find((known) => known.toLowerCase() === text.toLowerCase());
+    if (word !== undefined) return word;
+    throw new InvalidArgumentError(`Give one of ${words.join(", ")}.`);
+  };
+}
+
 /** An unset shell variable must not mean the working directory. */
 export function directoryPath(text: string): string {
   if (text !== "") return text;

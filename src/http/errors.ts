@@ -93,6 +93,9 @@ export function rule<T>(problem: (value: T) => Failure | undefined) {
   };
 }
 
+// Nothing that comes as JSON or in a query string is undefined.
+z.config({ customError: ({ input }) => (input === undefined ? "is missing" : undefined) });
+
 /** The first thing that a schema found wrong, as an error; `path` is where what was held against it stands. */
 export function validationFailed(
   error: zod.core.$ZodError,

@@ -9,6 +9,7 @@ import {
 } from "../cluster/group-description.ts";
 import { groupsPage } from "../cluster/group-list.ts";
 import { EdgelogError, isFailure, unwrap } from "../model/errors.ts";
+import { GROUP_STATES, GROUP_TYPES } from "../model/group-states.ts";
 import { GROUP_DESCRIBED_PARTITIONS_MAX, HTTP_LIST_PAGE_MAX } from "../model/limits.ts";
 import { newRoutes } from "./context.ts";
 import { errorDetail, errorResponses } from "./errors.ts";
@@ -24,7 +25,7 @@ import {
   State,
   Type,
 } from "./group-schemas.ts";
-import { digits, json, NoQuery } from "./schemas.ts";
+import { digits, json, NoQuery, wordOf } from "./schemas.ts";
 
 const GroupList = z
   .object({
@@ -90,8 +91,12 @@ groupRoutes.openapi(
       query: z.strictObject({
         after: GroupId.optional().openapi({ description: "Only ids that sort after this one." }),
         limit: digits({ min: 1, max: HTTP_LIST_PAGE_MAX }).optional(),
-        state: z.string().optional().openapi({ description: "Only groups in this state." }),
-        type: z.string().optional().openapi({ description: "Only groups of this type." }),
+        state: wordOf(GROUP_STATES)
+          .optional()
+          .openapi({ description: "Only groups in this state; in any case." }),
+        type: wordOf(GROUP_TYPES)
+          .optional()
+          .openapi({ description: "Only groups of this type; in any case." }),
       }),
     },
     responses: {
@@ -102,10 +107,8 @@ groupRoutes.openapi(
   async (c) => {
     const { after, limit = HTTP_LIST_PAGE_MAX, state, type } = c.req.valid("query");
     const page = await groupsPage(new Cluster(c.env), { limit, ...(after !== undefined && { after }) });
-    const isWanted = (filter: string | undefined, value: string) =>
-      filter === undefined || filter.toLowerCase() === value.toLowerCase();
     const groups = page.groups
-      .filter((group) => isWanted(state, group.state) && isWanted(type, group.type))
+      .filter((group) => (state ?? group.state) === group.state && (type ?? group.type) === group.type)
       .map((group) => ({
         group: group.groupId,
         type: group.type,

@@ -4,6 +4,7 @@ import { type RouteConfig, z } from "@hono/zod-openapi";
 import { failure } from "../model/errors.ts";
 import { topicNameProblem } from "../model/ids.ts";
 import { OFFSET_MAX, PARTITION_MAX } from "../model/limits.ts";
+import { quote } from "../model/quote.ts";
 import { rule } from "./errors.ts";
 
 export const TopicName = z
@@ -50,6 +51,19 @@ export function digitsOr<const W extends string>(words: readonly [W, ...W[]], ma
         { type: "string", enum: [...words] },
       ],
     });
+}
+
+/** One of these words, in whatever case it is written. */
+export function wordOf<const W extends string>(words: readonly W[]) {
+  return z
+    .string()
+    .transform((text, context): W => {
+      const word = words.find((known) => known.toLowerCase() === text.toLowerCase());
+      if (word !== undefined) return word;
+      context.addIssue({ code: "custom", message: `must be one of ${words.join(", ")}, not ${quote(text)}` });
+      return z.NEVER;
+    })
+    .openapi({ type: "string", enum: [...words] });
 }
 
 /** Of resources that take no parameters: unknown ones are refused everywhere. */

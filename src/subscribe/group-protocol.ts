@@ -113,7 +113,7 @@ function parseJoin(message: Fields): JoinMessage | Failure {
   if ((topics === undefined || topics.length === 0) && texts.topic_pattern === undefined) {
     return invalid("join must say what the member subscribes to: topics, topic_pattern or both.");
   }
-  if (isText(member_id) && !isOwnMemberId(member_id)) return invalid(MEMBER_ID_FORM);
+  if (isText(member_id) && !isOwnMemberId(member_id)) return invalid(`member_id ${MEMBER_ID_FORM}`);
   if (member_epoch !== undefined && (!isEpoch(member_epoch) || member_id === undefined)) {
     return invalid(`${EPOCH_FORM} It needs the member_id beside it.`);
   }
@@ -129,7 +129,8 @@ function parseJoin(message: Fields): JoinMessage | Failure {
   };
 }
 
-export const MEMBER_ID_FORM = `member_id must be 1 to ${GROUP_OWN_MEMBER_ID_CHARACTERS_MAX} of a-z, A-Z, 0-9, ".", "_" and "-".`;
+/** Behind the name of the field. */
+export const MEMBER_ID_FORM = `must be 1 to ${GROUP_OWN_MEMBER_ID_CHARACTERS_MAX} of a-z, A-Z, 0-9, ".", "_" and "-".`;
 
 /** Whether a member may call itself so: it becomes part of what the platform keeps of its socket. */
 export function isOwnMemberId(text: string): boolean {

@@ -69,6 +69,7 @@ describe("edgelog group", () => {
     expect((await run("list")).stdout.split("\n")).toContain(group);
     expect(rows((await run("list", "--state")).stdout)).toContainEqual([group, "classic", "Empty", "0"]);
     expect((await run("list", "--state", "Stable")).stdout).not.toContain(group);
+    expect((await run("list", "--state", "empty")).stdout).toContain(group);
     expect((await run("list", "--type", "classic", "--json")).stdout).toContain(
       JSON.stringify({ group, type: "classic", state: "Empty", protocolType: "", members: 0 }),
     );
@@ -178,11 +179,19 @@ describe("edgelog group", () => {
   });
 
   test.each([
+    [["list", "--state", "Foo"], "Give one of Empty, PreparingRebalance, CompletingRebalance,"],
+    [["list", "--type", "foo"], "Give one of classic, consumer."],
     [["describe", "g", "--members", "--state"], "--offsets, --members and --state"],
     [["reset-offsets", "g", "--all-topics"], "--to-earliest"],
-    [["reset-offsets", "g", "--all-topics", "--to-latest", "--to-earliest"], "one of"],
+    [
+      ["reset-offsets", "g", "--all-topics", "--to-latest", "--to-earliest"],
+      "--to-earliest and --to-latest exclude",
+    ],
     [["reset-offsets", "g", "--to-latest"], "--all-topics"],
-    [["reset-offsets", "g", "--to-latest", "--topic", "t", "--all-topics"], "--all-topics"],
+    [
+      ["reset-offsets", "g", "--to-latest", "--topic", "t", "--all-topics"],
+      "--all-topics and --topic exclude",
+    ],
     [["reset-offsets", "g", "--to-latest", "--topic", "t", "--dry-run", "--execute"], "--execute"],
     [["reset-offsets", "g", "--topic", "t", "--by-duration", "1h"], "PT1H30M"],
     [["delete-offsets", "g"], "--topic"],

@@ -222,6 +222,18 @@ describe("members that poll", () => {
     expect(await refusal(send("POST", path(newGroup(), "poll"), body), 400)).toBe(code);
   });
 
+  test.each([
+    [{ member_id: "a", offsets: [] }, "member_epoch: is missing"],
+    [
+      { member_id: "a", member_epoch: 1, offsets: [{ topic: "t", partition: 0 }] },
+      "offsets.0.offset: is missing",
+    ],
+    [{ member_id: "a b", member_epoch: 1, offsets: [] }, /^member_id: must be 1 to 100 of a-z/],
+  ])("are told what is wrong with a commit, each name once: %j", async (body, message) => {
+    const { error } = await answer(send("POST", path(newGroup(), "commit"), body), 400);
+    expect(error.message).toMatch(message);
+  });
+
   test("cannot commit what they are not, or what is not there", async () => {
     const topic = await newTopic(1);
     const group = newGroup();

@@ -230,6 +230,11 @@ describe("groups", () => {
     expect(await list("&limit=1")).toEqual({ groups: [all[0]], next: holding });
     expect((await list("&state=stable&type=Classic")).groups).toEqual([all[1]]);
     expect(await answer(request(pathOf(classic)))).toMatchObject({ group: classic });
+    const { error } = await answer(request("/v1/groups?state=Foo"), 400);
+    expect(error.message).toBe(
+      'query.state: must be one of Empty, PreparingRebalance, CompletingRebalance, Assigning, Reconciling, Stable, not "Foo"',
+    );
+    expect(await refusal(request("/v1/groups?type=foo"), 400)).toBe("INVALID_REQUEST");
   });
 
   test("are deleted with their offsets once they have no members", async () => {

@@ -39,6 +39,11 @@ it.each([
   const listed = await Promise.all(
     clients.map((client) => client.ask(listGroupsApi, 4, { statesFilter: [], typesFilter: [] })),
   );
+  // As in Kafka no error: there are no groups in such a state, or of such a type.
+  for (const filter of [{ statesFilter: ["Foo"] }, { typesFilter: ["foo"] }]) {
+    const none = await first.ask(listGroupsApi, 5, { statesFilter: [], typesFilter: [], ...filter });
+    expect(none).toMatchObject({ errorCode: 0, groups: [] });
+  }
   for (const client of clients) client.close();
   const ids = listed.map(({ groups }) => groups.map(({ groupId }) => groupId));
   expect(ids.flat().toSorted()).toEqual(GROUPS);

@@ -4,6 +4,7 @@
  */
 
 import { type Failure, failure } from "../../../src/model/errors.ts";
+import type { GroupState } from "../../../src/model/group-states.ts";
 import { CONSUMER_PROTOCOL_TYPE } from "../consumer-protocol.ts";
 import type { Committer } from "../group-offsets.ts";
 import {
@@ -11,7 +12,6 @@ import {
   type ConsumerGroupHeartbeatAnswer,
   type ConsumerGroupHeartbeatRequest,
   type FetchOffsetsRequest,
-  type GroupState,
   type GroupSummary,
   JOIN_EPOCH,
   LEAVE_EPOCH,

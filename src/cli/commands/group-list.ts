@@ -1,19 +1,29 @@
 import type { Command } from "commander";
+import { GROUP_STATES, GROUP_TYPES, type GroupState, type GroupType } from "../../model/group-states.ts";
+import { wordOf } from "../arguments.ts";
 import { type ConnectionOptions, connect, withConnection } from "../connection.ts";
 import { columns, printJson, printLine } from "../output.ts";
 
 interface ListOptions extends ConnectionOptions {
   /** true: given without a value. */
-  readonly state?: string | true;
-  readonly type?: string | true;
+  readonly state?: GroupState | true;
+  readonly type?: GroupType | true;
 }
 
 export function addGroupList(group: Command): void {
   const command = group
     .command("list")
     .description("print the ids of all groups, one a line")
-    .option("--state [state]", "also their states; with a value, only groups in this state")
-    .option("--type [type]", "also their types; with a value, only groups of this type");
+    .option(
+      "--state [state]",
+      `also their states; with one of ${GROUP_STATES.join(", ")}, only groups in this state`,
+      wordOf(GROUP_STATES),
+    )
+    .option(
+      "--type [type]",
+      `also their types; with ${GROUP_TYPES.join(" or ")}, only groups of this type`,
+      wordOf(GROUP_TYPES),
+    );
   withConnection(command).action(list);
 }
 

@@ -93,28 +93,39 @@ function table(plan: readonly OffsetReset[]): string {
 }
 
 function targetOf(options: ResetOptions): ResetTo {
-  const targets: ResetTo[] = [];
-  if (options.toEarliest) targets.push("earliest");
-  if (options.toLatest) targets.push("latest");
-  if (options.toCurrent) targets.push("current");
-  if (options.toOffset !== undefined) targets.push({ offset: options.toOffset });
-  if (options.shiftBy !== undefined) targets.push({ shiftBy: options.shiftBy });
+  const targets: [flag: string, to: ResetTo][] = [];
+  if (options.toEarliest) targets.push(["--to-earliest", "earliest"]);
+  if (options.toLatest) targets.push(["--to-latest", "latest"]);
+  if (options.toCurrent) targets.push(["--to-current", "current"]);
+  if (options.toOffset !== undefined) targets.push(["--to-offset", { offset: options.toOffset }]);
+  if (options.shiftBy !== undefined) targets.push(["--shift-by", { shiftBy: options.shiftBy }]);
   // Nothing is older than 1970.
-  if (options.toDatetime !== undefined) targets.push({ timestamp: Math.max(0, options.toDatetime) });
+  if (options.toDatetime !== undefined) {
+    targets.push(["--to-datetime", { timestamp: Math.max(0, options.toDatetime) }]);
+  }
   if (options.byDuration !== undefined) {
-    targets.push({ timestamp: Math.max(0, Date.now() - options.byDuration) });
+    targets.push(["--by-duration", { timestamp: Math.max(0, Date.now() - options.byDuration) }]);
   }
   const [target] = targets;
-  if (target !== undefined && targets.length === 1) return target;
-  throw new UsageError(
-    "Say where to: one of --to-earliest, --to-latest, --to-current, --to-offset, --shift-by, --to-datetime and --by-duration.",
-  );
+  if (target === undefined) {
+    throw new UsageError(
+      "Say where to: one of --to-earliest, --to-latest, --to-current, --to-offset, --shift-by, --to-datetime and --by-duration.",
+    );
+  }
+  if (targets.length > 1) {
+    throw new UsageError(
+      `Say where to only once: ${targets.map(([flag]) => flag).join(" and ")} exclude each other.`,
+    );
+  }
+  return target[1];
 }
 
 /** undefined: all. */
 function topicsOf({ topic = [], allTopics = false }: ResetOptions): TopicSelection[] | undefined {
-  if (allTopics === topic.length > 0)
+  if (allTopics && topic.length > 0) throw new UsageError("--all-topics and --topic exclude each other.");
+  if (!allTopics && topic.length === 0) {
     throw new UsageError("Give --topic, once or several times, or --all-topics.");
+  }
   if (allTopics) return undefined;
   return topic.map((named) =>
     named.partitions === null ? named.topic : { topic: named.topic, partitions: named.partitions },

@@ -17,7 +17,7 @@ import {
 import { type OffsetReset, planReset, type ResetOffsetsOptions } from "./reset-offsets.ts";
 
 export interface ListGroupsOptions extends CallOptions {
-  /** Only groups in this state, such as `Stable`. */
+  /** Only groups in this state, such as `Stable`; one that Kafka does not have is INVALID_REQUEST. */
   readonly state?: string;
   /** Only groups of this type: `classic`, `consumer`. */
   readonly type?: string;
