@@ -238,6 +238,8 @@ function endAndBump(
     return { kind: "completing" };
   }
   if (isRetry) {
+    // Of its own accord it would have come to another id: its transaction was ended for it, and no epoch is left.
+    if (producerEpoch === EPOCH_MAX) return refused(fenced(request));
     if (state === (committed ? "CompleteCommit" : "CompleteAbort"))
       return { kind: "done", identity: identityOf(transaction) };
     const wasOther = state === "CompleteCommit" || state === "CompleteAbort";

@@ -25,6 +25,15 @@ async function init(world: CoordinatorWorld, current: ProducerIdentity | null = 
   return ok(await world.coordinator.initProducerId(request));
 }
 
+/** A producer that can be given no other epoch. */
+async function atLastEpoch(): Promise<{ world: CoordinatorWorld; producer: ProducerIdentity }> {
+  const { world, producer: first } = await begun();
+  let producer = first;
+  while (producer.producerEpoch < 32_766 && producer.producerId === 100) producer = await init(world);
+  expect(producer).toEqual({ producerId: 100, producerEpoch: 32_766 });
+  return { world, producer };
+}
+
 async function describeIt(world: CoordinatorWorld): Promise<TransactionDescription> {
   return ok(await world.coordinator.describe());
 }
@@ -72,12 +81,7 @@ describe("a producer that begins", () => {
   });
 
   test("gets another producer id when epochs run out, with either protocol", async () => {
-    const { world } = await begun();
-    let producer = { producerId: 100, producerEpoch: 0 };
-    while (producer.producerEpoch < 32_766 && producer.producerId === 100) {
-      producer = await init(world);
-    }
-    expect(producer).toEqual({ producerId: 100, producerEpoch: 32_766 });
+    const { world, producer } = await atLastEpoch();
     ok(await world.coordinator.addPartitions({ ...producer, topics: TOPICS }));
     const end = { ...producer, committed: true, bumpsEpoch: true };
     const rotated = ok(await world.coordinator.endTransaction(end));
@@ -85,6 +89,16 @@ describe("a producer that begins", () => {
     expect(world.told.at(-1)?.outcome).toMatchObject({ producerId: 100, producerEpoch: 32_767 });
     expect(await world.coordinator.endTransaction(end)).toEqual(rotated);
     expect(await init(world)).toEqual({ producerId: 101, producerEpoch: 1 });
+  });
+
+  test("is not given the epoch beyond the last, at which its transaction was ended for it", async () => {
+    const { world, producer } = await atLastEpoch();
+    ok(await world.coordinator.addPartitions({ ...producer, topics: TOPICS }));
+    await world.ring();
+    expect(await describeIt(world)).toMatchObject({ state: "CompleteAbort", producerEpoch: 32_767 });
+    const end = { ...producer, committed: false, bumpsEpoch: true };
+    expect(errorOf(await world.coordinator.endTransaction(end))).toBe("PRODUCER_FENCED");
+    expect(await init(world)).toEqual({ producerId: 101, producerEpoch: 0 });
   });
 
   test.each([0, -1, TRANSACTION_TIMEOUT_MS_MAX + 1])("may not have %d ms for a transaction", async (ms) => {
