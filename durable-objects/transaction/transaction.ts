@@ -23,6 +23,8 @@ export interface Transaction extends ProducerIdentity {
   readonly state: TransactionState;
   /** The epoch before the last bump that the producer was told of: one who shows it repeats a request. */
   readonly lastProducerEpoch: number;
+  /** The epoch at which the last transaction was ended, by its producer or for it: one below now if that raised it. */
+  readonly endedEpoch: number;
   /** The producer id before its epochs ran out. */
   readonly previousProducerId: number;
   /** The producer's id from the end of this transaction on, where its epochs run out with it. */
@@ -52,6 +54,7 @@ const BLANK: Omit<Transaction, "timeoutMs" | "changedAtMs"> = {
   producerId: NONE,
   producerEpoch: NONE,
   lastProducerEpoch: NONE,
+  endedEpoch: NONE,
   previousProducerId: NONE,
   nextProducerId: NONE,
   startedAtMs: NONE,
@@ -111,6 +114,7 @@ export function initialize(
       ...identity,
       state: "Empty",
       lastProducerEpoch,
+      endedEpoch: NONE,
       previousProducerId,
       nextProducerId: NONE,
       timeoutMs,
@@ -222,9 +226,10 @@ function endAndBump(
   request: EndTransactionRequest & { readonly newProducerId: number | undefined },
   atMs: number,
 ): Step {
-  const { state, producerId, producerEpoch, previousProducerId } = transaction;
+  const { state, producerId, producerEpoch, endedEpoch, previousProducerId } = transaction;
   const { committed, newProducerId } = request;
-  const isAfterBump = request.producerId === producerId && request.producerEpoch === producerEpoch - 1;
+  const isAfterBump =
+    request.producerId === producerId && request.producerEpoch === endedEpoch && endedEpoch < producerEpoch;
   const isAfterRotation =
     request.producerId === previousProducerId &&
     request.producerEpoch === EPOCH_MAX - 1 &&
@@ -270,6 +275,7 @@ function decided(transaction: Transaction, committed: boolean, atMs: number): Tr
   return {
     ...transaction,
     state: committed ? "PrepareCommit" : "PrepareAbort",
+    endedEpoch: transaction.producerEpoch,
     topics: isOngoing ? transaction.topics : [],
     groupIds: isOngoing ? transaction.groupIds : [],
     decidedAtMs: atMs,

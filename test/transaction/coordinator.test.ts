@@ -80,6 +80,27 @@ describe("a producer that begins", () => {
     expect((await describeIt(world)).state).toBe("Ongoing");
   });
 
+  test("is not told the epoch of the one that has taken over, whichever protocols the two speak", async () => {
+    for (const bumpsEpoch of [false, true]) {
+      const { world, producer } = await begun();
+      const newer = await init(world);
+      ok(await world.coordinator.addPartitions({ ...newer, topics: TOPICS }));
+      ok(await world.coordinator.endTransaction({ ...newer, committed: false, bumpsEpoch }));
+      const late = { ...producer, committed: false, bumpsEpoch: true };
+      expect(errorOf(await world.coordinator.endTransaction(late))).toBe("PRODUCER_FENCED");
+    }
+  });
+
+  test("may abort what took too long, and goes on (KIP-890)", async () => {
+    const { world, producer } = await begun();
+    ok(await world.coordinator.addPartitions({ ...producer, topics: TOPICS }));
+    await world.ring();
+    const end = { ...producer, committed: false, bumpsEpoch: true };
+    const next = ok(await world.coordinator.endTransaction(end));
+    expect(next).toEqual({ ...producer, producerEpoch: producer.producerEpoch + 1 });
+    ok(await world.coordinator.addPartitions({ ...next, topics: TOPICS }));
+  });
+
   test("gets another producer id when epochs run out, with either protocol", async () => {
     const { world, producer } = await atLastEpoch();
     ok(await world.coordinator.addPartitions({ ...producer, topics: TOPICS }));
