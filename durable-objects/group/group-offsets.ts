@@ -191,17 +191,27 @@ export class GroupOffsets {
 
   delete(group: OffsetRules, topics: readonly OffsetsToDelete[]): DeletedPartition[] {
     const pending = this.#pending();
-    return topics.flatMap(({ topicId, topic, partitions }) => {
-      const error = group.isSubscribedTo(topic) ? ("GROUP_SUBSCRIBED_TO_TOPIC" as const) : null;
-      return (partitions ?? this.#partitionsOf(topicId)).map((partition) => {
-        if (error === null) {
-          this.#offsets.delete(topicId, partition);
-          const key = { topicId, partition };
-          if (pending.has(partitionKey(key))) this.#transactional.delete(key);
-        }
-        return { topicId, partition, error };
-      });
-    });
+    return this.#removing(group, () =>
+      topics.flatMap(({ topicId, topic, partitions }) => {
+        const error = group.isSubscribedTo(topic) ? ("GROUP_SUBSCRIBED_TO_TOPIC" as const) : null;
+        return (partitions ?? this.#partitionsOf(topicId)).map((partition) => {
+          if (error === null) {
+            this.#offsets.delete(topicId, partition);
+            const key = { topicId, partition };
+            if (pending.has(partitionKey(key))) this.#transactional.delete(key);
+          }
+          return { topicId, partition, error };
+        });
+      }),
+    );
+  }
+
+  /** A group without members is kept for its offsets alone: once the last one is taken away, it goes at the next check. */
+  #removing<T>(group: OffsetRules, remove: () => T): T {
+    const had = !this.#offsets.isEmpty;
+    const removed = remove();
+    if (had && this.#offsets.isEmpty && group.isEmpty) this.schedule(group);
+    return removed;
   }
 
   #partitionsOf(topicId: TopicId): number[] {
@@ -219,11 +229,13 @@ export class GroupOffsets {
     return this.#offsets.topics().map(({ topicId }) => topicId);
   }
 
-  forgetTopics(topicIds: readonly TopicId[]): void {
-    for (const topicId of topicIds) {
-      this.#offsets.forgetTopic(topicId);
-      this.#transactional.forgetTopic(topicId);
-    }
+  forgetTopics(group: OffsetRules, topicIds: readonly TopicId[]): void {
+    this.#removing(group, () => {
+      for (const topicId of topicIds) {
+        this.#offsets.forgetTopic(topicId);
+        this.#transactional.forgetTopic(topicId);
+      }
+    });
   }
 
   clear(): void {

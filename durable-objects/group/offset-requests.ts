@@ -115,7 +115,9 @@ export class OffsetRequests {
 
   async forgetTopics(topicIds: readonly TopicId[]): Promise<void> {
     const { change, current, offsets } = this.#around;
-    if (current.value !== undefined) change(() => offsets.forgetTopics(topicIds));
+    change(() => {
+      if (current.value !== undefined) offsets.forgetTopics(current.value, topicIds);
+    });
   }
 
   /**

@@ -97,6 +97,10 @@ export class Offsets {
     return this.#exec(query, topicId, partition, offset).length > 0;
   }
 
+  get isEmpty(): boolean {
+    return this.#exec("SELECT 1 FROM offsets LIMIT 1").length === 0;
+  }
+
   count(): number {
     const [row = {}] = this.#exec("SELECT count(*) AS offsets FROM offsets");
     return integer(row, "offsets");

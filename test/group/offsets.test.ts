@@ -238,6 +238,26 @@ describe("deleting", () => {
     expect(ok(await commit(world, {}, another))).toEqual([{ ...tooMany, error: null }]);
   });
 
+  test("a group that has no members goes with its last offset, at the next check", async () => {
+    for (const remove of ["topic", "offsets"]) {
+      const world = new GroupWorld();
+      ok(await commit(world, {}, { offset: 9 }));
+      await world.advance(DAY_MS);
+      if (remove === "topic") world.deletedTopics.add(TOPIC_ID);
+      const topics = [{ topicId: TOPIC_ID, topic: TOPIC, partitions: [0] }];
+      if (remove === "offsets") ok(await world.ask((group) => group.deleteOffsets(topics)));
+      expect(await stored(world)).toEqual({});
+      expect(world.registered.size).toBe(1);
+      await world.advance(world.settings.offsetsRetentionCheckMs / 2);
+      // Who asks again does not put it off.
+      ok(await world.ask((group) => group.deleteOffsets(topics)));
+      expect(await stored(world)).toEqual({});
+      await world.advance(world.settings.offsetsRetentionCheckMs / 2);
+      expect(world.registered.size).toBe(0);
+      expect(refused(await world.ask((group) => group.summary())).error).toBe("GROUP_ID_NOT_FOUND");
+    }
+  });
+
   test("topics by the Controller's walk can be repeated", async () => {
     const world = new GroupWorld();
     ok(await commit(world, {}, { offset: 9 }));
