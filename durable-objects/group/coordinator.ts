@@ -4,6 +4,7 @@
  */
 
 import { type Failure, failure, isFailure } from "../../src/model/errors.ts";
+import { STOP_MEMBERS } from "../../src/model/groups.ts";
 import type { TopicId } from "../../src/model/ids.ts";
 import type { Clock, LogStorage } from "../partition/storage.ts";
 import type { TransactionOutcome } from "../transaction/rpc.ts";
@@ -267,7 +268,7 @@ export class Coordinator implements GroupRpc {
     const refused = this.#change(() => {
       if (this.#current.value === undefined) return this.#current.noGroup("GROUP_ID_NOT_FOUND");
       if (!this.#current.value.isEmpty)
-        return failure("NON_EMPTY_GROUP", "the group has members; stop them first");
+        return failure("NON_EMPTY_GROUP", `the group has members; ${STOP_MEMBERS}`);
       this.#removal.remove();
       return null;
     });

@@ -1,4 +1,5 @@
 import { type Failure, failure, isFailure } from "../../src/model/errors.ts";
+import { STOP_MEMBERS } from "../../src/model/groups.ts";
 import type { TopicId } from "../../src/model/ids.ts";
 import { TOPICS_PER_LOOK_UP_MAX } from "../../src/model/limits.ts";
 import type { LogStorage } from "../partition/storage.ts";
@@ -107,7 +108,7 @@ export class OffsetRequests {
       const group = current.value;
       if (group === undefined) return current.noGroup("GROUP_ID_NOT_FOUND");
       if (!group.mayDeleteOffsets) {
-        return failure("NON_EMPTY_GROUP", "the group has members that are not consumers; stop them first");
+        return failure("NON_EMPTY_GROUP", `the group has members that are not consumers; ${STOP_MEMBERS}`);
       }
       return offsets.delete(group, topics);
     });

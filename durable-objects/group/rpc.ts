@@ -7,7 +7,7 @@
  */
 
 import type { ErrorName, Failure } from "../../src/model/errors.ts";
-import type { GroupState, GroupType } from "../../src/model/group-states.ts";
+import type { GroupState, GroupType } from "../../src/model/groups.ts";
 import type { TopicId } from "../../src/model/ids.ts";
 import type { ProducerIdentity, TransactionOutcome } from "../transaction/rpc.ts";
 

@@ -18,7 +18,7 @@ export interface Position {
 export interface Lag {
   readonly logStartOffset: number;
   readonly logEndOffset: number;
-  /** As Kafka counts it: the log end minus the offset; null without an offset. */
+  /** As Kafka counts it: the log end minus the offset, negative where that lies beyond; null without an offset. */
   readonly records: number | null;
   /** The age of the oldest unread record, in ms; null where nothing is unread or its time is not known. */
   readonly ms: number | null;
@@ -70,7 +70,7 @@ function keyOf(topic: TopicReference): string {
 }
 
 function blankLag({ offset }: Position): Lag {
-  return { logStartOffset: 0, logEndOffset: 0, records: offset === null ? null : 0, ms: null };
+  return { logStartOffset: 0, logEndOffset: 0, records: offset === null ? null : 0 - offset, ms: null };
 }
 
 /** Indexes of positions that one leader is asked for in one call. */
@@ -108,6 +108,6 @@ async function askLeader(
     if (offset === null) return { logStartOffset, logEndOffset, records: null, ms: null };
     const oldestMs = times.get(offset) ?? null;
     const ms = oldestMs === null ? null : Math.max(0, nowMs - oldestMs);
-    return { logStartOffset, logEndOffset, records: Math.max(0, logEndOffset - offset), ms };
+    return { logStartOffset, logEndOffset, records: logEndOffset - offset, ms };
   });
 }

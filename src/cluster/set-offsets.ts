@@ -2,6 +2,7 @@
 
 import type { OffsetToCommit } from "../../durable-objects/group/rpc.ts";
 import { type ErrorName, type Failure, failure, isFailure } from "../model/errors.ts";
+import { STOP_MEMBERS } from "../model/groups.ts";
 import type { Topic } from "../model/topic.ts";
 import type { Cluster } from "./cluster.ts";
 import type { GroupClient } from "./group-client.ts";
@@ -42,7 +43,7 @@ export async function setOffsets(
   if (committed.error !== "UNKNOWN_MEMBER_ID") return committed;
   return failure(
     "NON_EMPTY_GROUP",
-    `group ${JSON.stringify(coordinator.groupId)} has members, and only they set its offsets; stop them first`,
+    `group ${JSON.stringify(coordinator.groupId)} has members, and only they set its offsets; ${STOP_MEMBERS}`,
   );
 }
 

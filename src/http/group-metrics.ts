@@ -26,7 +26,7 @@ export async function groupMetrics(
       committed.push([labels, committedOffset]);
       if (lag === null || lag.records === null) continue;
       records.push([labels, lag.records]);
-      if (lag.ms !== null || lag.records === 0) seconds.push([labels, (lag.ms ?? 0) / 1_000]);
+      if (lag.ms !== null || lag.records <= 0) seconds.push([labels, (lag.ms ?? 0) / 1_000]);
     }
   }
   return [
@@ -49,11 +49,12 @@ export async function groupMetrics(
       "Offset of the record to be read next.",
       committed,
     ),
-    metric("edgelog_consumer_group_lag_records", "gauge", "Log end minus committed offset.", records),
+    metric("edgelog_consumer_group_lag_records", "gauge", LAG, records),
     metric("edgelog_consumer_group_lag_seconds", "gauge", AGE, seconds),
   ].join("");
 }
 
 const LEFT_OUT =
   "Groups of which something is missing here: too many groups or partitions, or no answer in time.";
+const LAG = "Log end minus committed offset; negative where that lies beyond.";
 const AGE = "Age of the oldest record that is not read; 0 where none is unread.";

@@ -114,7 +114,7 @@ export const GroupPartition = z
     lag_records: z.int().nullable().openapi({
       format: "int64",
       description:
-        "The log end minus the committed offset, as Kafka's tools count it; null where nothing is committed.",
+        "The log end minus the committed offset, as Kafka's tools count it: negative where that lies beyond. null where nothing is committed.",
     }),
     lag_ms: z.int().nullable().openapi({
       format: "int64",

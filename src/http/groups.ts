@@ -9,7 +9,7 @@ import {
 } from "../cluster/group-description.ts";
 import { groupsPage } from "../cluster/group-list.ts";
 import { EdgelogError, isFailure, unwrap } from "../model/errors.ts";
-import { GROUP_STATES, GROUP_TYPES } from "../model/group-states.ts";
+import { GROUP_STATES, GROUP_TYPES } from "../model/groups.ts";
 import { GROUP_DESCRIBED_PARTITIONS_MAX, HTTP_LIST_PAGE_MAX } from "../model/limits.ts";
 import { newRoutes } from "./context.ts";
 import { errorDetail, errorResponses } from "./errors.ts";
@@ -64,9 +64,10 @@ const GroupDescriptionAnswer = z
     partitions: z
       .array(GroupPartition)
       .openapi({ description: "What has a committed offset or is assigned, by topic name and partition." }),
-    lag_records: z
-      .int()
-      .openapi({ format: "int64", description: "Of the partitions of this page together." }),
+    lag_records: z.int().openapi({
+      format: "int64",
+      description: "Of the partitions of this page together; a negative one counts as 0.",
+    }),
     lag_ms: z
       .int()
       .nullable()
@@ -166,7 +167,7 @@ groupRoutes.openapi(
             }),
         members: members.map(memberAnswer),
         partitions,
-        lag_records: partitions.reduce((sum, { lag_records }) => sum + (lag_records ?? 0), 0),
+        lag_records: partitions.reduce((sum, { lag_records }) => sum + Math.max(0, lag_records ?? 0), 0),
         lag_ms: ages.length === 0 ? null : Math.max(...ages),
         next_after: afterText(described.next),
       },

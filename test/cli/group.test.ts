@@ -109,6 +109,7 @@ describe("edgelog group", () => {
       expect(refused).toMatchObject({ exitCode: 1, stdout: "" });
       expect(refused.stderr).toContain("NON_EMPTY_GROUP");
       expect(refused.stderr).toContain("edgelog group describe --members");
+      expect(refused.stderr).toContain("DELETE /v1/groups/{group}/members/{member}");
     }
     const subscribed = await run("delete-offsets", group, "--topic", topic);
     expect(subscribed.exitCode).toBe(1);

@@ -81,6 +81,22 @@ describe("a group's description", () => {
     expect(unused).toMatchObject({ committed_offset: 0, log_end_offset: 0, lag_records: 0, lag_ms: null });
   });
 
+  test("says of an offset beyond the log end how far beyond it is, as Kafka does", async () => {
+    const topic = await newTopic(20);
+    const group = newGroup();
+    await answer(produceAt(topic, 0, ...Array.from({ length: 12 }, () => 1)));
+    await answer(produceAt(topic, 1, 1, 1));
+    const offsets = Array.from({ length: 20 }, (_, partition) => ({ topic, partition, offset: 0 }));
+    await answer(setOffsets(group, { topic, partition: 0, offset: 300_000 }, ...offsets.slice(1, 19)));
+    await answer(setOffsets(group, { topic, partition: 19, offset: 5 }));
+    const { partitions, lag_records, lag_ms } = await answer(request(pathOf(group)));
+    expect(partitions[0]).toMatchObject({ log_end_offset: 12, lag_records: -299_988, lag_ms: null });
+    // Never written to, so that its leader is not asked.
+    expect(partitions[19]).toMatchObject({ log_end_offset: 0, lag_records: -5, lag_ms: null });
+    expect(lag_records).toBe(2);
+    expect(lag_ms).toBe(partitions[1].lag_ms);
+  });
+
   test("counts what retention has taken as unread, and its age from what is left", async () => {
     const topic = await newTopic();
     const group = newGroup();
@@ -242,7 +258,12 @@ describe("groups", () => {
     const group = newGroup();
     const memberId = await classicMember(group, topic);
     const remove = () => request(pathOf(group), { method: "DELETE" });
-    expect(await refusal(remove(), 409)).toBe("NON_EMPTY_GROUP");
+    const { error } = await answer(remove(), 409);
+    expect(error).toMatchObject({ code: "NON_EMPTY_GROUP" });
+    // What is said to help helps.
+    expect(error.message).toContain("DELETE /v1/groups/{group}/members/{member}");
+    const member = `${pathOf(group)}/members/${encodeURIComponent(memberId)}`;
+    expect((await request(member, { method: "DELETE" })).status).toBe(204);
     ok(await coordinatorOf(group).leaveGroup([{ memberId, instanceId: "static" }]));
     expect((await remove()).status).toBe(204);
     expect(await refusal(remove(), 404)).toBe("GROUP_ID_NOT_FOUND");

@@ -26,9 +26,10 @@ test("metrics tell of every group its state, its members and how far it lags", a
   const topic = await newTopic(3);
   const record = (partition: number, age: number) => ({ value: "v", partition, timestamp: Date.now() - age });
   await answer(produce(topic, { records: [record(0, 90_000), record(0, 90_000), record(1, 5_000)] }));
-  const [behind, ahead] = [
+  const [behind, ahead, beyond] = [
     await newGroup("metrics", { topic, partition: 0, offset: 0 }, { topic, partition: 1, offset: 1 }),
     await newGroup("metrics", { topic, partition: 0, offset: 2 }),
+    await newGroup("metrics", { topic, partition: 0, offset: 7 }),
   ];
   const samples = await scrape();
   const of = (name: string, labels: string) => samples.get(`edgelog_consumer_group_${name}{${labels}}`);
@@ -44,6 +45,7 @@ test("metrics tell of every group its state, its members and how far it lags", a
   expect(of("lag_seconds", at(behind, 0))).toBeLessThan(120);
   expect([of("lag_records", at(behind, 1)), of("lag_seconds", at(behind, 1))]).toEqual([0, 0]);
   expect([of("lag_records", at(ahead, 0)), of("lag_seconds", at(ahead, 0))]).toEqual([0, 0]);
+  expect([of("lag_records", at(beyond, 0)), of("lag_seconds", at(beyond, 0))]).toEqual([-5, 0]);
 });
 
 test("metrics tell of the groups that are named, or of none", async () => {

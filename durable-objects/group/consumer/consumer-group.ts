@@ -4,7 +4,7 @@
  */
 
 import { type Failure, failure } from "../../../src/model/errors.ts";
-import type { GroupState } from "../../../src/model/group-states.ts";
+import type { GroupState } from "../../../src/model/groups.ts";
 import { CONSUMER_PROTOCOL_TYPE } from "../consumer-protocol.ts";
 import type { Committer } from "../group-offsets.ts";
 import {

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { GROUP_STATES, GROUP_TYPES, type GroupState, type GroupType } from "../../model/group-states.ts";
+import { GROUP_STATES, GROUP_TYPES, type GroupState, type GroupType } from "../../model/groups.ts";
 import { wordOf } from "../arguments.ts";
 import { type ConnectionOptions, connect, withConnection } from "../connection.ts";
 import { columns, printJson, printLine } from "../output.ts";

@@ -47,7 +47,7 @@ export interface GroupPartition {
   readonly memberId: string | null;
   readonly logStartOffset: number | null;
   readonly logEndOffset: number | null;
-  /** The log end minus the committed offset; null where nothing is committed. */
+  /** The log end minus the committed offset, negative where that lies beyond; null where nothing is committed. */
   readonly lagRecords: number | null;
   /** The age of the oldest record that is not read, in ms; null where none is unread. */
   readonly lagMs: number | null;
@@ -72,7 +72,7 @@ export interface GroupDescription {
   readonly partitions: readonly GroupPartition[];
   /** There are more partitions than were asked for. */
   readonly isPartial: boolean;
-  /** Of these partitions together. */
+  /** Of these partitions together; a negative one counts as 0. */
   readonly lagRecords: number;
   /** The longest among these partitions; null where nothing is unread. */
   readonly lagMs: number | null;

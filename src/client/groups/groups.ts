@@ -1,4 +1,5 @@
 import { EdgelogError, isErrorName } from "../../model/errors.ts";
+import { STOP_MEMBERS } from "../../model/groups.ts";
 import { GROUP_DESCRIBED_PARTITIONS_MAX, HTTP_OFFSETS_PER_REQUEST_MAX } from "../../model/limits.ts";
 import { Answer } from "../answer.ts";
 import { isRetriable } from "../retry.ts";
@@ -167,7 +168,7 @@ export class Groups {
       if (members.length > 0 || state !== "Empty") {
         throw new EdgelogError(
           "NON_EMPTY_GROUP",
-          `group ${JSON.stringify(group)} is ${state} and has ${members.length} member(s); stop them first`,
+          `group ${JSON.stringify(group)} is ${state} and has ${members.length} member(s); ${STOP_MEMBERS}`,
         );
       }
       return await this.offsets(group, options);

@@ -14,3 +14,7 @@ export const GROUP_STATES = [
 ] as const;
 
 export type GroupState = (typeof GROUP_STATES)[number];
+
+/** What to do about NON_EMPTY_GROUP, behind "the group has members". */
+export const STOP_MEMBERS =
+  "stop them first; DELETE /v1/groups/{group}/members/{member} removes one that is gone without having left";
