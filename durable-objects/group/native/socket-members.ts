@@ -8,15 +8,8 @@
  */
 
 import { type ErrorName, type Failure, failure, isFailure } from "../../../src/model/errors.ts";
+import { GROUP_SOCKET_JOIN_MS_MAX, GROUP_SOCKETS_MAX } from "../../../src/model/limits.ts";
 import {
-  GROUP_PARTITIONS_PER_MESSAGE_MAX,
-  GROUP_REBALANCE_TIMEOUT_MS_DEFAULT,
-  GROUP_SOCKET_JOIN_MS_MAX,
-  GROUP_SOCKET_PING_MS,
-  GROUP_SOCKETS_MAX,
-} from "../../../src/model/limits.ts";
-import {
-  type AssignedMessage,
   CLOSE_FENCED,
   type CommitErrorMessage,
   type CommitMessage,
@@ -24,13 +17,12 @@ import {
   encodeCoordinatorMessage,
   errorText,
   type JoinMessage,
-  type PartitionMessage,
   parseMemberMessage,
 } from "../../../src/subscribe/group-protocol.ts";
 import type { MemberRequest } from "../../../src/subscribe/group-request.ts";
 import { closeCodeOf } from "../../../src/subscribe/protocol.ts";
 import type { Clock } from "../../partition/storage.ts";
-import { type Assignment, filter, isNothing, membership, NOTHING, union } from "../consumer/assignment.ts";
+import { type Assignment, membership, union } from "../consumer/assignment.ts";
 import type { ConsumerGroup } from "../consumer/consumer-group.ts";
 import type { ConsumerMember } from "../consumer/consumer-member.ts";
 import type { TopicSnapshot } from "../consumer/topic-directory.ts";
@@ -41,13 +33,13 @@ import {
   type ConsumerGroupHeartbeatAnswer,
   type ConsumerGroupHeartbeatRequest,
   JOIN_EPOCH,
-  LEAVE_EPOCH,
-  LEAVE_STATIC_EPOCH,
 } from "../rpc.ts";
 import type { Sessions } from "../sessions.ts";
 import type { GroupSettings } from "../settings.ts";
 import type { Timers } from "../timers.ts";
 import { Connection } from "./connection.ts";
+import { joinHeartbeat, leaveHeartbeat } from "./member-heartbeats.ts";
+import { newsFor } from "./member-news.ts";
 import type { MemberSocket, MemberSockets } from "./member-sockets.ts";
 
 /** Looks after the sockets when nothing else wakes the coordinator. */
@@ -209,29 +201,16 @@ export class SocketMembers {
       this.#end(connection, failure("INVALID_REQUEST", "The member is joining already; wait for `joined`."));
       return;
     }
-    const { member_epoch = JOIN_EPOCH, topics = [], instance_id = null } = message;
     const own = connection.memberId;
     if (own !== "" && message.member_id !== own) {
       this.#end(connection, failure("INVALID_REQUEST", `This socket is that of member ${own}.`));
       return;
     }
     connection.isJoining = true;
-    const request: ConsumerGroupHeartbeatRequest = {
-      memberId: message.member_id ?? "",
-      memberEpoch: member_epoch,
-      instanceId: instance_id,
-      rackId: message.rack_id ?? null,
-      clientId: message.client_id ?? "edgelog",
-      clientHost: connection.clientHost,
-      rebalanceTimeoutMs: message.rebalance_timeout_ms ?? GROUP_REBALANCE_TIMEOUT_MS_DEFAULT,
-      subscribedTopicNames: topics,
-      subscribedTopicRegex: message.topic_pattern ?? "",
-      serverAssignor: message.assignor ?? null,
-      topicPartitions: member_epoch === JOIN_EPOCH ? [] : null,
-    };
+    const request = joinHeartbeat(message, connection.clientHost);
     const answer = await this.#context.heartbeat(request, ({ memberId }) => {
-      connection.topics = topics;
-      connection.resumes = member_epoch !== JOIN_EPOCH;
+      connection.topics = message.topics ?? [];
+      connection.resumes = request.memberEpoch !== JOIN_EPOCH;
       this.#bind(connection, memberId);
     });
     connection.isJoining = false;
@@ -297,28 +276,12 @@ export class SocketMembers {
   async #leave(connection: Connection): Promise<void> {
     const { memberId, clientHost } = connection;
     const member = this.#context.group()?.membership.get(memberId);
-    const instanceId = member?.instanceId ?? null;
     this.#forget(connection);
-    const left = await this.#context.heartbeat(
-      {
-        memberId,
-        memberEpoch: instanceId === null ? LEAVE_EPOCH : LEAVE_STATIC_EPOCH,
-        instanceId,
-        rackId: null,
-        clientId: member?.clientId ?? "",
-        clientHost,
-        rebalanceTimeoutMs: -1,
-        subscribedTopicNames: null,
-        subscribedTopicRegex: null,
-        serverAssignor: null,
-        topicPartitions: null,
-      },
-      () => {
-        if (member !== undefined && instanceId !== null) {
-          this.#context.sessions.lost(memberId, this.#context.settings.consumerSessionTimeoutMs);
-        }
-      },
-    );
+    const left = await this.#context.heartbeat(leaveHeartbeat(memberId, member, clientHost), () => {
+      if (member !== undefined && member.instanceId !== null) {
+        this.#context.sessions.lost(memberId, this.#context.settings.consumerSessionTimeoutMs);
+      }
+    });
     this.#send(connection, isFailure(left) ? { type: "error", error: errorText(left) } : { type: "left" });
     connection.close(1000, "");
   }
@@ -355,56 +318,11 @@ export class SocketMembers {
   }
 
   #tellOne(group: ConsumerGroup, connection: Connection, member: ConsumerMember): void {
-    const { told } = connection;
-    if (told === member) return;
+    if (connection.told === member) return;
+    const { settings, committed } = this.#context;
+    const source = { socketGraceMs: settings.socketGraceMs, committed };
+    for (const message of newsFor(group, connection, member, source)) this.#send(connection, message);
     connection.told = member;
-    const { settings } = this.#context;
-    const { topics } = group.membership.record;
-    if (told === undefined) {
-      this.#send(connection, {
-        type: "joined",
-        member_id: member.memberId,
-        member_epoch: member.epoch,
-        resumed: connection.resumes,
-        topics: Object.fromEntries(
-          connection.topics.map((name) => [
-            name,
-            (Object.hasOwn(topics, name) ? topics[name] : undefined)?.partitions ?? 0,
-          ]),
-        ),
-        ping_interval_ms: GROUP_SOCKET_PING_MS,
-        grace_ms: settings.socketGraceMs,
-      });
-    }
-    const assigned = without(member.assigned, told?.assigned ?? NOTHING);
-    const revoking = without(member.revoking, told?.revoking ?? NOTHING);
-    if (told !== undefined && isNothing(assigned) && isNothing(revoking)) return;
-    this.#sendAssignment(group, connection, { epoch: member.epoch, assigned, revoking });
-  }
-
-  #sendAssignment(
-    group: ConsumerGroup,
-    connection: Connection,
-    { epoch, assigned, revoking }: { epoch: number; assigned: Assignment; revoking: Assignment },
-  ): void {
-    const names = group.membership.topicNames();
-    const offsets = new Map(
-      this.#context
-        .committed(assigned)
-        .map((committed) => [`${committed.topicId}/${committed.partition}`, committed]),
-    );
-    const toAssign = listed(assigned, names).map((partition): AssignedMessage => {
-      const committed = offsets.get(`${partition.topic_id}/${partition.partition}`);
-      const { offset = null, leaderEpoch: leader_epoch = -1, metadata = "" } = committed ?? {};
-      return { ...partition, offset, leader_epoch, metadata };
-    });
-    const toRevoke = listed(revoking, names);
-    do {
-      const revoke = toRevoke.splice(0, GROUP_PARTITIONS_PER_MESSAGE_MAX);
-      const some = toAssign.splice(0, GROUP_PARTITIONS_PER_MESSAGE_MAX - revoke.length);
-      const more = toRevoke.length + toAssign.length > 0;
-      this.#send(connection, { type: "assignment", member_epoch: epoch, assigned: some, revoke, more });
-    } while (toRevoke.length + toAssign.length > 0);
   }
 
   #send(connection: Connection, message: CoordinatorMessage): void {
@@ -424,17 +342,3 @@ const NO_MEMBER_ANY_MORE: ReadonlySet<ErrorName> = new Set([
   "FENCED_MEMBER_EPOCH",
   "FENCED_INSTANCE_ID",
 ]);
-
-/** What the one has and the other has not. */
-function without(one: Assignment, other: Assignment): Assignment {
-  if (one === other || isNothing(one)) return NOTHING;
-  const has = membership(other);
-  return filter(one, (topicId, partition) => !has(topicId, partition));
-}
-
-/** A topic that has been deleted has no name any more. */
-function listed(assignment: Assignment, names: ReadonlyMap<string, string>): PartitionMessage[] {
-  return Object.entries(assignment).flatMap(([topic_id, partitions]) =>
-    partitions.map((partition) => ({ topic: names.get(topic_id) ?? "", topic_id, partition })),
-  );
-}
