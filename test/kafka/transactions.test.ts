@@ -243,7 +243,7 @@ it("transactional ids can be listed, by state, producer, age and name", async ()
   expect(await listed({ transactionalIdPattern: idle.transactionalId })).toEqual([idle.transactionalId]);
   expect(await listed({ transactionalIdPattern: "(" })).toBe(codeOf("INVALID_REGULAR_EXPRESSION"));
   const { unknownStateFilters } = await client.ask(listTransactionsApi, 0, {
-    stateFilters: ["Ongoing", "Confused"],
+    stateFilters: ["Ongoing", "Confused", "PrepareEpochFence"],
     producerIdFilters: [],
   });
   expect(unknownStateFilters).toEqual(["Confused"]);

@@ -6,13 +6,16 @@ import { handler } from "../handler.ts";
 import { listTransactionsApi } from "../messages/list-transactions.ts";
 import type { RequestOf } from "../schema.ts";
 
-const STATES: ReadonlySet<string> = new Set<TransactionState>([
+/** Two of Kafka's are never told here. */
+const STATES: ReadonlySet<string> = new Set<TransactionState | "Dead" | "PrepareEpochFence">([
   "Empty",
   "Ongoing",
   "PrepareCommit",
   "PrepareAbort",
   "CompleteCommit",
   "CompleteAbort",
+  "Dead",
+  "PrepareEpochFence",
 ]);
 const EVERY: NamePattern = { matches: () => true };
 
