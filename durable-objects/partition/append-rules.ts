@@ -51,18 +51,23 @@ export interface Holdings {
   readonly assignedEnd: number;
 }
 
+/** THROTTLING_QUOTA_EXCEEDED: with it, more would wait in memory than may. */
+export function waitingProblem({ sizeInBytes }: BatchHeader, waitingBytes: number): Failure | undefined {
+  if (waitingBytes + sizeInBytes <= PENDING_APPEND_BYTES_MAX) return undefined;
+  return failure(
+    "THROTTLING_QUOTA_EXCEEDED",
+    `${waitingBytes} bytes wait to be committed in this partition; retry`,
+  );
+}
+
 /** THROTTLING_QUOTA_EXCEEDED, KAFKA_STORAGE_ERROR, INVALID_RECORD */
 export function roomProblem(
   header: BatchHeader,
   configs: TopicConfigs,
   { localBytes, waitingBytes, assignedEnd }: Holdings,
 ): Failure | undefined {
-  if (waitingBytes + header.sizeInBytes > PENDING_APPEND_BYTES_MAX) {
-    return failure(
-      "THROTTLING_QUOTA_EXCEEDED",
-      `${waitingBytes} bytes wait to be committed in this partition; retry`,
-    );
-  }
+  const tooMuch = waitingProblem(header, waitingBytes);
+  if (tooMuch !== undefined) return tooMuch;
   if (localBytes + waitingBytes > LOCAL_BYTES_MAX) return fullProblem(configs, localBytes);
   if (assignedEnd > OFFSET_MAX - header.recordsCount) {
     return failure("INVALID_RECORD", "the partition has no offsets left");

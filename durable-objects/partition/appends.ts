@@ -19,7 +19,7 @@ import {
 } from "../../src/model/limits.ts";
 import type { TopicConfigs } from "../../src/model/topic-configs.ts";
 import type { JoinedTransaction } from "../transaction/rpc.ts";
-import { batchProblem, roomProblem } from "./append-rules.ts";
+import { batchProblem, roomProblem, waitingProblem } from "./append-rules.ts";
 import { type AssignedBatch, CommitQueue } from "./commit-queue.ts";
 import type { LogStore } from "./log-store.ts";
 import { PartitionTransactions, type TransactionSource } from "./partition-transactions.ts";
@@ -54,6 +54,8 @@ export class Appends {
   readonly #around: AppendSurroundings;
   readonly #queue: CommitQueue;
   #assignedEnd = 0;
+  /** Of batches whose transaction's coordinator is being asked. */
+  #joiningBytes = 0;
   #flushesSinceSnapshot = 0;
   #batchesSinceSnapshot = 0;
 
@@ -115,7 +117,7 @@ export class Appends {
       return this.#appended(known.baseOffset, known.timestampMs);
     }
     const { localBytes } = this.#log;
-    const room = { localBytes, waitingBytes: this.#queue.unconfirmedBytes, assignedEnd: this.#assignedEnd };
+    const room = { localBytes, waitingBytes: this.#waitingBytes, assignedEnd: this.#assignedEnd };
     const noRoom = roomProblem(header, configs, room);
     if (noRoom !== undefined) return noRoom;
 
@@ -139,7 +141,19 @@ export class Appends {
     if (transaction === undefined) {
       return failure("INVALID_TXN_STATE", "a transactional batch must come with its transactional id");
     }
-    return this.transactions.join(header, transaction);
+    const noRoom = waitingProblem(header, this.#waitingBytes);
+    if (noRoom !== undefined) return noRoom;
+    this.#joiningBytes += header.sizeInBytes;
+    try {
+      return await this.transactions.join(header, transaction);
+    } finally {
+      this.#joiningBytes -= header.sizeInBytes;
+    }
+  }
+
+  /** Of batches that are not durable yet, or wait to be taken. */
+  get #waitingBytes(): number {
+    return this.#queue.unconfirmedBytes + this.#joiningBytes;
   }
 
   /** What has happened here while the coordinator was asked. */

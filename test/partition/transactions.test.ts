@@ -7,6 +7,7 @@ import { batchHeaders } from "../../src/log/batch-header.ts";
 import type { AbortedTransaction } from "../../src/log/committed-batches.ts";
 import { markerTypeOf } from "../../src/log/control-batch.ts";
 import { failure, isFailure } from "../../src/model/errors.ts";
+import { PENDING_APPEND_BYTES_MAX } from "../../src/model/limits.ts";
 import { settle, TOPIC, wake } from "./leader-world.ts";
 import { SqliteStorage } from "./sqlite-storage.ts";
 
@@ -38,13 +39,14 @@ interface Write {
   readonly epoch?: number;
   readonly sequence: number;
   readonly isTransactional?: boolean;
+  readonly value?: Uint8Array | null;
 }
 
 function write(
   leader: PartitionLeader,
-  { producerId = 7, epoch = 0, sequence, isTransactional = true }: Write,
+  { producerId = 7, epoch = 0, sequence, isTransactional = true, value = null }: Write,
 ) {
-  const batch = encodeBatch([{ timestamp: 1_000, key: null, value: null }], {
+  const batch = encodeBatch([{ timestamp: 1_000, key: null, value }], {
     producerId,
     producerEpoch: epoch,
     baseSequence: sequence,
@@ -165,6 +167,27 @@ describe("the first batch of a transaction in a partition", () => {
     expect(await batch).toMatchObject({ error: "INVALID_TXN_STATE" });
     expect(coordinators.asked).toEqual([]);
     expect(leader.bounds()).toMatchObject({ highWatermark: 1, lastStableOffset: 1 });
+  });
+
+  test("is refused for now where more would wait for coordinators than memory has room for", async () => {
+    const { storage } = world();
+    const answered = Promise.withResolvers<void>();
+    const leader = wake(storage, {
+      joinTransaction: async () => {
+        await answered.promise;
+        return { startedAtMs: 101 };
+      },
+    });
+    const value = new Uint8Array(1_000_000);
+    const writes = Array.from({ length: 20 }, (_, sequence) =>
+      write(leader, { producerId: sequence, sequence: 0, value }),
+    );
+    await settle();
+    answered.resolve();
+    const refused = (await Promise.all(writes)).filter(isFailure);
+    expect(new Set(refused.map(({ error }) => error))).toEqual(new Set(["THROTTLING_QUOTA_EXCEEDED"]));
+    expect(leader.bounds().highWatermark).toBe(20 - refused.length);
+    expect(refused.length).toBe(20 - Math.floor(PENDING_APPEND_BYTES_MAX / 1_000_100));
   });
 
   test("begins none behind the marker, however close the two come", async () => {
