@@ -3,7 +3,12 @@
 import { mapAtOnce } from "../../src/model/at-once.ts";
 import { type ErrorName, type Failure, isFailure } from "../../src/model/errors.ts";
 import type { TopicId } from "../../src/model/ids.ts";
-import { TRANSACTION_MARKER_RETRY_MS, TRANSACTION_MARKERS_AT_ONCE } from "../../src/model/limits.ts";
+import { inTime } from "../../src/model/in-time.ts";
+import {
+  TRANSACTION_MARKER_RETRY_MS,
+  TRANSACTION_MARKERS_AT_ONCE,
+  TRANSACTION_TELL_MS_MAX,
+} from "../../src/model/limits.ts";
 import type { Participant, TransactionOutcome } from "./rpc.ts";
 import type { Transaction } from "./transaction.ts";
 
@@ -53,10 +58,13 @@ async function tell(
   participants: Participants,
 ): Promise<boolean> {
   try {
-    const answer =
+    const telling =
       participant.kind === "group"
-        ? await participants.tellGroup(participant.groupId, outcome)
-        : await participants.tellPartition(participant.topicId, participant.partition, outcome);
+        ? participants.tellGroup(participant.groupId, outcome)
+        : participants.tellPartition(participant.topicId, participant.partition, outcome);
+    const answer = await inTime(telling, TRANSACTION_TELL_MS_MAX, () => {
+      throw new Error(`no answer within ${TRANSACTION_TELL_MS_MAX} ms`);
+    });
     return !isFailure(answer) || NOBODY_LEFT.has(answer.error);
   } catch (error) {
     console.warn("the end of a transaction will be told again:", error);

@@ -220,6 +220,8 @@ export const TRANSACTION_MARKERS_AT_ONCE = 32;
 export const TRANSACTION_COMPLETION_WAIT_MS = 5 * SECOND_MS;
 /** When those who could not be told are told again: soon a few times, then by an alarm, which also follows a lost object. */
 export const TRANSACTION_MARKER_RETRY_MS = [20, 100, 500, 2_000] as const;
+/** Who took part in a transaction and has not answered by then is told again. */
+export const TRANSACTION_TELL_MS_MAX = 30 * SECOND_MS;
 export const TRANSACTION_RESUME_MS = 5 * SECOND_MS;
 
 // ── lag ──────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -2,7 +2,11 @@ import fc from "fast-check";
 import { describe, expect, test, vi } from "vitest";
 import type { ProducerIdentity, TransactionDescription } from "../../durable-objects/transaction/rpc.ts";
 import { type Failure, failure, isFailure } from "../../src/model/errors.ts";
-import { TRANSACTION_TIMEOUT_MS_MAX, TRANSACTIONAL_ID_EXPIRATION_MS } from "../../src/model/limits.ts";
+import {
+  TRANSACTION_TELL_MS_MAX,
+  TRANSACTION_TIMEOUT_MS_MAX,
+  TRANSACTIONAL_ID_EXPIRATION_MS,
+} from "../../src/model/limits.ts";
 import { CoordinatorWorld } from "./coordinator-world.ts";
 
 const TIMEOUT_MS = 60_000;
@@ -247,6 +251,24 @@ describe("who takes part in a transaction", () => {
       await world.ring();
       expect((await describeIt(world)).state).toBe("CompleteAbort");
       expect(new Set(world.told.map(({ outcome }) => outcome.decidedAtMs)).size).toBe(1);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  test("is told again if it does not answer at all", async () => {
+    vi.useFakeTimers();
+    try {
+      const { world, producer } = await begun();
+      ok(await world.coordinator.addPartitions({ ...producer, topics: TOPICS }));
+      world.answer = (who) => (who === "topic/1" ? new Promise(() => {}) : Promise.resolve(null));
+      void world.coordinator.endTransaction({ ...producer, committed: true, bumpsEpoch: true });
+      await vi.advanceTimersByTimeAsync(TRANSACTION_TELL_MS_MAX - 1);
+      expect(world.told).toHaveLength(2);
+      world.answer = async () => null;
+      await vi.advanceTimersByTimeAsync(1_000);
+      expect(world.told.map(({ who }) => who)).toEqual(["topic/0", "topic/1", "topic/1"]);
+      expect((await describeIt(world)).state).toBe("CompleteCommit");
     } finally {
       vi.useRealTimers();
     }
