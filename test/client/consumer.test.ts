@@ -127,7 +127,7 @@ test.each([
     await cluster.produce(topic, 30_000, 3);
     let left = 0;
     let broken = 0;
-    cluster.proxy.breaks = (bytes) => {
+    cluster.proxy.breaks = ({ length: bytes }) => {
       left -= bytes;
       if (left > 0) return false;
       // More than one frame has to come through now and then, or there would be no progress.

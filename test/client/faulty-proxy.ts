@@ -11,8 +11,8 @@ export type Fault =
 export class FaultyProxy {
   /** Decides for each chunk of a request; `text` is the chunk as latin-1. */
   fault: (text: string) => Fault | undefined = () => undefined;
-  /** Called with the bytes of each chunk that a client is about to get; true breaks the connection instead. */
-  breaks: (bytes: number) => boolean = () => false;
+  /** Called with each chunk that a client is about to get; true breaks the connection instead. */
+  breaks: (chunk: Uint8Array) => boolean = () => false;
   /** Connections stay open, and nothing goes through them any more. Those made later are not concerned. */
   freezeAll(): void {
     for (const socket of this.#sockets) this.#frozen.add(socket);
@@ -77,7 +77,7 @@ export class FaultyProxy {
     });
     upstream.on("data", (chunk) => {
       if (this.#frozen.has(upstream)) return;
-      if (dropsAnswer || this.breaks(chunk.length)) return end();
+      if (dropsAnswer || this.breaks(chunk)) return end();
       client.write(chunk);
     });
   }

@@ -233,7 +233,7 @@ describe("a group", () => {
       const group = newGroup();
       let broken = 0;
       let left = 0;
-      cluster.proxy.breaks = (bytes) => {
+      cluster.proxy.breaks = ({ length: bytes }) => {
         left -= bytes;
         if (left > 0) return false;
         // More than one frame has to come through now and then, or there would be no progress.
