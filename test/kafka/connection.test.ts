@@ -10,9 +10,11 @@ import { initProducerIdApi } from "../../src/kafka/messages/init-producer-id.ts"
 import { listOffsetsApi } from "../../src/kafka/messages/list-offsets.ts";
 import { metadataApi } from "../../src/kafka/messages/metadata.ts";
 import { produceApi } from "../../src/kafka/messages/produce.ts";
+import { syncGroupApi } from "../../src/kafka/messages/sync-group.ts";
 import { encodeBatch } from "../../src/log/batch.ts";
 import { decodeBatches } from "../../src/log/decode-batch.ts";
 import { concatBytes } from "../../src/model/bytes.ts";
+import { errorRow } from "../../src/model/errors.ts";
 import { KAFKA_FRAME_BYTES_MAX } from "../../src/model/limits.ts";
 import { findApi } from "./find-api.ts";
 import { type KafkaPlatform, startKafkaPlatform } from "./kafka-platform.ts";
@@ -361,6 +363,14 @@ describe("Fetch", () => {
     expect(first + (others[1] ?? 0)).toBe(6);
     expect(first).toBeGreaterThan(1);
     expect(first).toBeLessThan(5);
+  });
+
+  it("refuses a SyncGroup that must name the group's protocol and does not", async () => {
+    const client = await newClient();
+    const asked = { groupId: "unnamed", generationId: 1, memberId: "m", assignments: [] };
+    const codes = [];
+    for (const version of [4, 5]) codes.push((await client.ask(syncGroupApi, version, asked)).errorCode);
+    expect(codes).toEqual([errorRow("UNKNOWN_MEMBER_ID").code, errorRow("INCONSISTENT_GROUP_PROTOCOL").code]);
   });
 
   it("names every partition that was asked for, also where the answer was full before it", async () => {
