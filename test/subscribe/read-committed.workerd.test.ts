@@ -1,35 +1,17 @@
 /** What of transactions comes to those who ask for what is committed, over every way of subscribing. */
 
-import { evictDurableObject, runDurableObjectAlarm } from "cloudflare:test";
+import { evictDurableObject } from "cloudflare:test";
 import { describe, expect, test } from "vitest";
-import { isFailure } from "../../src/model/errors.ts";
 import type { Topic } from "../../src/model/topic.ts";
 import { appended, createTopic, leaderOf } from "../partition/support.ts";
 import { TransactionalProducer } from "../partition/transactional-producer.ts";
 import { EventReader, request, Subscriber } from "./clients.ts";
+import { earliestLocal, TINY, tier } from "./tiering.ts";
 
 const BINARY = "edgelog.v1.binary";
 const JSON_TEXT = "edgelog.v1.json";
 const COMMITTED = "isolation=read_committed";
-/** Segments of a few records, which leave SQLite as soon as they are in R2. */
-const TINY = {
-  "segment.bytes": "1000",
-  "local.retention.ms": "0",
-  "edgelog.local.drop.delay.ms": "0",
-  "file.delete.delay.ms": "0",
-};
-
 const path = (topic: Topic, query: string) => `/v1/topics/${topic.name}/subscribe?${query}`;
-
-async function tier(topic: Topic): Promise<void> {
-  for (let i = 0; i < 5; i++) await runDurableObjectAlarm(leaderOf(topic));
-}
-
-async function earliestLocal(topic: Topic): Promise<number> {
-  const described = await leaderOf(topic).describe({ topicVersion: topic.version });
-  if (isFailure(described)) throw new Error(described.message);
-  return described.earliestLocalOffset;
-}
 
 /** Committed "a", aborted "b", and an open transaction with "c" in front of "d", which is of none. */
 async function fill(topic: Topic): Promise<TransactionalProducer> {

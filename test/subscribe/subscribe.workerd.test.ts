@@ -5,17 +5,10 @@ import type { Topic } from "../../src/model/topic.ts";
 import { resumeOffset } from "../../src/subscribe/protocol.ts";
 import { append, appended, batchOf, controller, createTopic, leaderOf } from "../partition/support.ts";
 import { EventReader, request, Subscriber } from "./clients.ts";
+import { earliestLocal, TINY, tier } from "./tiering.ts";
 
 const BINARY = "edgelog.v1.binary";
 const JSON_TEXT = "edgelog.v1.json";
-
-/** Segments of a few records, which leave SQLite as soon as they are in R2. */
-const TINY = {
-  "segment.bytes": "1000",
-  "local.retention.ms": "0",
-  "edgelog.local.drop.delay.ms": "0",
-  "file.delete.delay.ms": "0",
-};
 
 function counted(from: number, to: number): string[] {
   return Array.from({ length: to - from }, (_, index) => `${from + index} ${"x".repeat(150)}`);
@@ -23,17 +16,6 @@ function counted(from: number, to: number): string[] {
 
 async function fill(topic: Topic, values: readonly string[], partition = 0): Promise<void> {
   for (const value of values) unwrap(await append(topic, batchOf([value]), partition));
-}
-
-/** Housekeeping until it has nothing more to do at once. */
-async function tier(topic: Topic, partition = 0): Promise<void> {
-  for (let i = 0; i < 5; i++) await runDurableObjectAlarm(leaderOf(topic, partition));
-}
-
-async function earliestLocal(topic: Topic): Promise<number> {
-  const described = await leaderOf(topic).describe({ topicVersion: topic.version });
-  if (isFailure(described)) throw new Error(described.message);
-  return described.earliestLocalOffset;
 }
 
 function path(topic: Topic, query: string): string {
