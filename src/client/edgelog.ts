@@ -4,6 +4,7 @@ import type { GroupConsumeOptions, TopicPattern } from "./consumer/group/options
 import type { ConsumeOptions } from "./consumer/options.ts";
 import { Subscription } from "./consumer/subscription.ts";
 import { Groups } from "./groups/groups.ts";
+import { type OptionNames, requireKnown } from "./known-options.ts";
 import { type FetchLike, platformFetch, platformWebSocket, type WebSocketConstructor } from "./platform.ts";
 import { type ProducerOptions, whole } from "./producer/options.ts";
 import { Producer } from "./producer/producer.ts";
@@ -27,6 +28,16 @@ export interface EdgelogOptions {
   readonly retryBackoffMaxMs?: number;
 }
 
+const CLIENT_OPTIONS: OptionNames<EdgelogOptions> = {
+  url: true,
+  token: true,
+  fetch: true,
+  WebSocket: true,
+  requestTimeoutMs: true,
+  retryBackoffMs: true,
+  retryBackoffMaxMs: true,
+};
+
 /**
  * A client of an Edgelog cluster, for browsers, Node, Deno, Bun and Workers. It holds no connection of its own: making one is
  * free, and there is nothing to close but its producers.
@@ -46,6 +57,7 @@ export class Edgelog {
 
   /** Throws INVALID_REQUEST for a URL that is none, INVALID_CONFIG for any other option. */
   constructor(options: EdgelogOptions) {
+    requireKnown(options, CLIENT_OPTIONS);
     this.#transport = new Transport({
       url: options.url,
       token: options.token,

@@ -1,6 +1,7 @@
 import { EdgelogError, type ErrorName } from "../model/errors.ts";
 import type { Isolation } from "../model/isolation.ts";
 import type { AbortSignalLike } from "./abort.ts";
+import { type OptionNames, requireKnown } from "./known-options.ts";
 import { isRetriable } from "./retry.ts";
 import { type Call, path, property, type Transport } from "./transport.ts";
 
@@ -80,6 +81,20 @@ export interface OffsetsOptions extends CallOptions {
   readonly isolationLevel?: Isolation;
 }
 
+export const CALL_OPTIONS: OptionNames<CallOptions> = { signal: true };
+const DESCRIBE_OPTIONS: OptionNames<DescribeTopicOptions> = { ...CALL_OPTIONS, autoCreate: true };
+const CHANGE_OPTIONS: OptionNames<CreateTopicOptions & AlterTopicOptions> = {
+  ...CALL_OPTIONS,
+  partitions: true,
+  configs: true,
+};
+const OFFSETS_OPTIONS: OptionNames<OffsetsOptions> = {
+  ...CALL_OPTIONS,
+  partitions: true,
+  timestamp: true,
+  isolationLevel: true,
+};
+
 /**
  * The topics of a cluster; `client.topics`. What fails retriably is tried again for as long as the client's
  * `requestTimeoutMs` allows. Where the answer to a change was lost, finding it made counts as having made it.
@@ -94,6 +109,7 @@ export class Topics {
 
   /** All topics, by name; fetched page by page as they are read. */
   async *list(options: CallOptions = {}): AsyncGenerator<TopicDescription, void, undefined> {
+    requireKnown(options, CALL_OPTIONS);
     let after: string | undefined;
     do {
       const answer = await this.#transport.callRepeatedly({
@@ -111,6 +127,7 @@ export class Topics {
 
   /** Throws TOPIC_ALREADY_EXISTS, INVALID_TOPIC_EXCEPTION, INVALID_PARTITIONS, INVALID_CONFIG. */
   async create(name: string, options: CreateTopicOptions = {}): Promise<TopicDescription> {
+    requireKnown(options, CHANGE_OPTIONS);
     const { partitions, configs, signal } = options;
     const json = { name, partitions, configs: configs && mapValues(configs, String) };
     let isLost = false;
@@ -122,7 +139,7 @@ export class Topics {
           isLost ||= isRetriable(error);
           throw error;
         }
-        const topic = await this.describe(name, options);
+        const topic = await this.describe(name, callOptions(options));
         if (topic.partitions !== (partitions ?? topic.partitions)) throw error;
         return topic;
       }
@@ -131,11 +148,13 @@ export class Topics {
 
   /** Throws UNKNOWN_TOPIC_OR_PARTITION. */
   async describe(name: string, options: DescribeTopicOptions = {}): Promise<TopicDetails> {
+    requireKnown(options, DESCRIBE_OPTIONS);
     return parseDetails(await this.#transport.callRepeatedly(describeCall(name, options)));
   }
 
   /** Adds partitions, changes configs, or both. Throws UNKNOWN_TOPIC_OR_PARTITION, INVALID_PARTITIONS, INVALID_CONFIG. */
   async alter(name: string, options: AlterTopicOptions): Promise<TopicDetails> {
+    requireKnown(options, CHANGE_OPTIONS);
     const { partitions, configs, signal } = options;
     const json = {
       partitions,
@@ -148,7 +167,7 @@ export class Topics {
         return parseDetails(await this.#transport.call(call));
       } catch (error) {
         const isGrown = isLost && codeOf(error) === "INVALID_PARTITIONS";
-        const topic = isGrown ? await this.describe(name, options) : undefined;
+        const topic = isGrown ? await this.describe(name, callOptions(options)) : undefined;
         if (topic !== undefined && topic.partitions === partitions) return topic;
         isLost ||= isRetriable(error);
         throw error;
@@ -158,6 +177,7 @@ export class Topics {
 
   /** Its records are gone for good. Throws UNKNOWN_TOPIC_OR_PARTITION. */
   async delete(name: string, options: CallOptions = {}): Promise<void> {
+    requireKnown(options, CALL_OPTIONS);
     const { signal } = options;
     let isLost = false;
     await this.#transport.repeat(async () => {
@@ -177,6 +197,7 @@ export class Topics {
     partition: number,
     options: CallOptions = {},
   ): Promise<PartitionDescription> {
+    requireKnown(options, CALL_OPTIONS);
     const call = { path: path`/v1/topics/${name}/partitions/${partition}`, signal: options.signal };
     const answer = await this.#transport.callRepeatedly(call);
     const count = (field: string): number => {
@@ -199,8 +220,10 @@ export class Topics {
 
   /** One entry per partition, in order (Kafka's ListOffsets). */
   async offsets(name: string, options: OffsetsOptions = {}): Promise<PartitionOffset[]> {
+    requireKnown(options, OFFSETS_OPTIONS);
     const { timestamp = "latest" } = options;
-    const partitions = options.partitions ?? range((await this.describe(name, options)).partitions);
+    const partitions =
+      options.partitions ?? range((await this.describe(name, callOptions(options))).partitions);
     const offsets: PartitionOffset[] = [];
     // A few at a time: a topic may have a million partitions.
     for (let at = 0; at < partitions.length; at += AT_ONCE) {
@@ -227,6 +250,10 @@ export class Topics {
     if (typeof offset !== "number" || typeof found !== "number") throw unexpected(`GET ${call.path}`);
     return { partition, offset, timestamp: found };
   }
+}
+
+export function callOptions({ signal }: CallOptions): CallOptions {
+  return signal === undefined ? {} : { signal };
 }
 
 /** {@link Topics.describe} in one try, for who retries by a time of its own. */

@@ -4,6 +4,7 @@ import { ISOLATIONS, type Isolation } from "../../model/isolation.ts";
 import { SUBSCRIBER_CREDIT_BYTES_DEFAULT, SUBSCRIBER_CREDIT_BYTES_MAX } from "../../model/limits.ts";
 import { isOffset, isPartition } from "../../subscribe/position.ts";
 import type { AbortSignalLike } from "../abort.ts";
+import { type OptionNames, requireKnown } from "../known-options.ts";
 import { whole } from "../producer/options.ts";
 
 /**
@@ -74,12 +75,37 @@ export type ConsumeSettings = Required<
 > &
   Pick<ConsumeOptions, "onDisconnect" | "partitions" | "signal"> & { readonly topic: string };
 
+/** Those of {@link ConsumeOptions} that a group has, too. */
+export const READING_OPTIONS: OptionNames<Omit<ConsumeOptions, "follow" | "from" | "group" | "partitions">> =
+  {
+    signal: true,
+    offsetReset: true,
+    isolationLevel: true,
+    creditBytes: true,
+    maxDirectConnections: true,
+    reconnectBackoffMs: true,
+    reconnectBackoffMaxMs: true,
+    connectTimeoutMs: true,
+    pingIntervalMs: true,
+    metadataMaxAgeMs: true,
+    onDisconnect: true,
+  };
+
+const CONSUME_OPTIONS: OptionNames<ConsumeOptions> = {
+  ...READING_OPTIONS,
+  from: true,
+  partitions: true,
+  follow: true,
+  group: true,
+};
+
 const CREDIT_BYTES_MIN = 65_536;
 
 /** Throws INVALID_CONFIG with the option that is wrong, INVALID_TOPIC_EXCEPTION for the topic's name. */
 export function consumeSettings(topic: string, options: ConsumeOptions): ConsumeSettings {
   const problem = topicNameProblem(topic);
   if (problem !== undefined) throw new EdgelogError("INVALID_TOPIC_EXCEPTION", problem);
+  requireKnown(options, CONSUME_OPTIONS);
   const { partitions, from = "latest", offsetReset = "none" } = options;
   if (partitions !== undefined) {
     if (

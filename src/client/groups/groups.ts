@@ -2,8 +2,9 @@ import { EdgelogError, isErrorName } from "../../model/errors.ts";
 import { STOP_MEMBERS } from "../../model/groups.ts";
 import { GROUP_DESCRIBED_PARTITIONS_MAX, HTTP_OFFSETS_PER_REQUEST_MAX } from "../../model/limits.ts";
 import { Answer } from "../answer.ts";
+import { type OptionNames, requireKnown } from "../known-options.ts";
 import { isRetriable } from "../retry.ts";
-import type { CallOptions, Topics } from "../topics.ts";
+import { CALL_OPTIONS, type CallOptions, callOptions, type Topics } from "../topics.ts";
 import { path, type Transport } from "../transport.ts";
 import {
   type CommittedOffset,
@@ -15,7 +16,7 @@ import {
   parseListing,
   parseOffset,
 } from "./descriptions.ts";
-import { type OffsetReset, planReset, type ResetOffsetsOptions } from "./reset-offsets.ts";
+import { type OffsetReset, planReset, type ResetOffsetsOptions, requireReset } from "./reset-offsets.ts";
 
 export interface ListGroupsOptions extends CallOptions {
   /** Only groups in this state, such as `Stable`; one that Kafka does not have is INVALID_REQUEST. */
@@ -29,6 +30,8 @@ export interface DescribeGroupOptions extends CallOptions {
   readonly maxPartitions?: number;
 }
 
+const LIST_OPTIONS: OptionNames<ListGroupsOptions> = { ...CALL_OPTIONS, state: true, type: true };
+const DESCRIBE_OPTIONS: OptionNames<DescribeGroupOptions> = { ...CALL_OPTIONS, maxPartitions: true };
 const PARTITIONS_DEFAULT = 10_000;
 
 /**
@@ -47,6 +50,7 @@ export class Groups {
 
   /** All groups, by id; fetched page by page as they are read. */
   async *list(options: ListGroupsOptions = {}): AsyncGenerator<GroupListing, void, undefined> {
+    requireKnown(options, LIST_OPTIONS);
     const { state, type, signal } = options;
     for (let after: string | null | undefined; after !== null; ) {
       const answer: Answer = await this.#get("/v1/groups", { after, state, type }, signal);
@@ -57,6 +61,7 @@ export class Groups {
 
   /** State, members, and how far it lags in every partition. Throws GROUP_ID_NOT_FOUND. */
   async describe(group: string, options: DescribeGroupOptions = {}): Promise<GroupDescription> {
+    requireKnown(options, DESCRIBE_OPTIONS);
     const { maxPartitions = PARTITIONS_DEFAULT, signal } = options;
     const partitions: GroupPartition[] = [];
     let lagRecords = 0;
@@ -77,6 +82,7 @@ export class Groups {
 
   /** Deletes a group and its offsets. Throws GROUP_ID_NOT_FOUND, NON_EMPTY_GROUP while it has members. */
   async delete(group: string, options: CallOptions = {}): Promise<void> {
+    requireKnown(options, CALL_OPTIONS);
     const { signal } = options;
     let isLost = false;
     await this.#transport.repeat(async () => {
@@ -92,6 +98,7 @@ export class Groups {
 
   /** Every committed offset, by topic name and partition. Throws GROUP_ID_NOT_FOUND. */
   async offsets(group: string, options: CallOptions = {}): Promise<CommittedOffset[]> {
+    requireKnown(options, CALL_OPTIONS);
     const offsets: CommittedOffset[] = [];
     for (let after: string | null | undefined; after !== null; ) {
       const answer: Answer = await this.#get(path`/v1/groups/${group}/offsets`, { after }, options.signal);
@@ -106,6 +113,7 @@ export class Groups {
    * transaction. Throws NON_EMPTY_GROUP, UNKNOWN_TOPIC_OR_PARTITION.
    */
   async setOffsets(group: string, offsets: readonly OffsetToSet[], options: CallOptions = {}): Promise<void> {
+    requireKnown(options, CALL_OPTIONS);
     for (let at = 0; at < offsets.length; at += HTTP_OFFSETS_PER_REQUEST_MAX) {
       const some = offsets.slice(at, at + HTTP_OFFSETS_PER_REQUEST_MAX);
       const call = {
@@ -137,6 +145,7 @@ export class Groups {
     topic: string,
     options: CallOptions & { readonly partition?: number } = {},
   ): Promise<void> {
+    requireKnown(options, { ...CALL_OPTIONS, partition: true });
     const { partition, signal } = options;
     const query = { topic, partition };
     await this.#transport.callRepeatedly({
@@ -155,8 +164,9 @@ export class Groups {
    * await client.groups.resetOffsets("billing", { to: { timestamp: Date.now() - 3_600_000 }, topics: ["orders"] });
    */
   async resetOffsets(group: string, options: ResetOffsetsOptions): Promise<OffsetReset[]> {
-    const { signal, dryRun = false } = options;
-    const call = signal === undefined ? {} : { signal };
+    requireReset(options);
+    const { dryRun = false } = options;
+    const call = callOptions(options);
     const plan = await planReset(this.#topics, await this.#offsetsIfIdle(group, call), options);
     if (!dryRun) await this.setOffsets(group, plan, call);
     return plan;

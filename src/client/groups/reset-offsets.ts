@@ -1,7 +1,9 @@
 /** Where a reset puts each partition of a group, by the rules of kafka-consumer-groups. */
 
 import { EdgelogError } from "../../model/errors.ts";
-import type { CallOptions, OffsetsOptions, Topics } from "../topics.ts";
+import { isOffset, isPartition } from "../../subscribe/position.ts";
+import { type OptionNames, requireKnown } from "../known-options.ts";
+import { CALL_OPTIONS, type CallOptions, type OffsetsOptions, type Topics } from "../topics.ts";
 import type { CommittedOffset } from "./descriptions.ts";
 
 /**
@@ -29,6 +31,52 @@ export interface ResetOffsetsOptions extends CallOptions {
   readonly dryRun?: boolean;
 }
 
+const RESET_OPTIONS: OptionNames<ResetOffsetsOptions> = {
+  ...CALL_OPTIONS,
+  to: true,
+  topics: true,
+  dryRun: true,
+};
+
+/** Throws INVALID_CONFIG with what is wrong. */
+export function requireReset(options: ResetOffsetsOptions): void {
+  requireKnown(options, RESET_OPTIONS);
+  const { to, topics } = options;
+  if (!isTarget(to)) {
+    throw invalid(
+      `to must be "earliest", "latest", "current", { offset }, { shiftBy } or { timestamp }, not ${JSON.stringify(to)}`,
+    );
+  }
+  if (topics === undefined) return;
+  if (Array.isArray(topics) && topics.every(isSelection)) return;
+  throw invalid(
+    `topics must list names, or { topic, partitions } for some partitions, not ${JSON.stringify(topics)}`,
+  );
+}
+
+function isTarget(to: unknown): boolean {
+  if (to === "earliest" || to === "latest" || to === "current") return true;
+  if (typeof to !== "object" || to === null) return false;
+  const [entry, ...others] = Object.entries(to);
+  if (entry === undefined || others.length > 0) return false;
+  const [name, value] = entry;
+  return name === "shiftBy"
+    ? Number.isSafeInteger(value)
+    : (name === "offset" || name === "timestamp") && isOffset(value);
+}
+
+function isSelection(selection: unknown): boolean {
+  if (typeof selection === "string") return true;
+  if (typeof selection !== "object" || selection === null) return false;
+  if (!("topic" in selection) || !("partitions" in selection)) return false;
+  const { topic, partitions } = selection;
+  return typeof topic === "string" && Array.isArray(partitions) && partitions.every(isPartition);
+}
+
+function invalid(message: string): EdgelogError {
+  return new EdgelogError("INVALID_CONFIG", message);
+}
+
 /** One partition of a reset. */
 export interface OffsetReset {
   readonly topic: string;
@@ -40,7 +88,7 @@ export interface OffsetReset {
   readonly outOfRange: number | null;
 }
 
-/** Throws UNKNOWN_TOPIC_OR_PARTITION; INVALID_REQUEST where there is nothing to shift. */
+/** Throws UNKNOWN_TOPIC_OR_PARTITION; INVALID_REQUEST where there is nothing to shift, or to set. */
 export async function planReset(
   topics: Topics,
   committed: readonly CommittedOffset[],
@@ -131,7 +179,15 @@ async function selected(
   const choose = (topic: string, partitions: Iterable<number>) => {
     chosen.set(topic, new Set([...(chosen.get(topic) ?? []), ...partitions]));
   };
-  if (selections === undefined) for (const { topic, partition } of committed) choose(topic, [partition]);
+  if (selections === undefined) {
+    if (committed.length === 0) {
+      throw new EdgelogError(
+        "INVALID_REQUEST",
+        "the group has committed nothing yet: say which topics to set",
+      );
+    }
+    for (const { topic, partition } of committed) choose(topic, [partition]);
+  }
   for (const selection of selections ?? []) {
     if (typeof selection !== "string") choose(selection.topic, selection.partitions);
     else {

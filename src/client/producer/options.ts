@@ -1,6 +1,7 @@
 import { canCompress } from "../../log/compression.ts";
 import { EdgelogError } from "../../model/errors.ts";
 import { BATCH_BYTES_MAX } from "../../model/limits.ts";
+import { type OptionNames, requireKnown } from "../known-options.ts";
 
 /** Every option has the meaning and the default of the Kafka property it names, unless its comment says otherwise. */
 export interface ProducerOptions {
@@ -62,8 +63,31 @@ export type ProducerSettings = Required<Omit<ProducerOptions, "topic">> & {
   readonly topic: string | undefined;
 };
 
+const PRODUCER_OPTIONS: OptionNames<ProducerOptions> = {
+  topic: true,
+  lingerMs: true,
+  batchSize: true,
+  compression: true,
+  acks: true,
+  idempotence: true,
+  maxRequestSize: true,
+  retries: true,
+  deliveryTimeoutMs: true,
+  requestTimeoutMs: true,
+  retryBackoffMs: true,
+  retryBackoffMaxMs: true,
+  maxInFlight: true,
+  bufferMemory: true,
+  maxBlockMs: true,
+  metadataMaxAgeMs: true,
+};
+
 /** Throws INVALID_CONFIG with the option that is wrong. */
 export function producerSettings(options: ProducerOptions): ProducerSettings {
+  if ("transactionalId" in options) {
+    throw invalid("transactionalId: transactions are written by Kafka clients; this one writes none");
+  }
+  requireKnown(options, PRODUCER_OPTIONS);
   const { acks = "all", compression = "none", idempotence = acks !== 0 } = options;
   if (![0, 1, "all"].includes(acks)) throw invalid(`acks must be "all", 1 or 0, not ${JSON.stringify(acks)}`);
   if (!["none", "gzip", "zstd"].includes(compression) || !canCompress(compression)) {

@@ -4,6 +4,7 @@ import { EdgelogError } from "../../model/errors.ts";
 import { topicNameProblem } from "../../model/ids.ts";
 import { isPartition } from "../../subscribe/position.ts";
 import { type AbortSignalLike, onAbort, Stop } from "../abort.ts";
+import { type OptionNames, requireKnown } from "../known-options.ts";
 import { type ProducerRecord, type RecordMetadata, toNewRecord } from "../record.ts";
 import { orAborted } from "../retry.ts";
 import type { Transport } from "../transport.ts";
@@ -20,6 +21,8 @@ export interface SendOptions {
   /** Gives the record up while it waits; once it is part of a request, the signal has no effect and the outcome is told. */
   readonly signal?: AbortSignalLike;
 }
+
+const SEND_OPTIONS: OptionNames<SendOptions> = { signal: true };
 
 /**
  * Sends records in batches; made by `client.producer()`. Records of one partition are stored in the order of the `send()`
@@ -72,10 +75,12 @@ export class Producer {
   send(records: readonly ProducerRecord[], options?: SendOptions): Promise<RecordMetadata[]>;
   send(
     records: ProducerRecord | readonly ProducerRecord[],
-    options: SendOptions = {},
+    options?: SendOptions,
   ): Promise<RecordMetadata | RecordMetadata[]> {
-    if (isList(records)) return Promise.all(records.map((record) => this.#send(record, options.signal)));
-    return this.#send(records, options.signal);
+    if (options !== undefined) requireKnown(options, SEND_OPTIONS);
+    const signal = options?.signal;
+    if (isList(records)) return Promise.all(records.map((record) => this.#send(record, signal)));
+    return this.#send(records, signal);
   }
 
   /**
@@ -87,6 +92,7 @@ export class Producer {
     source: Iterable<ProducerRecord> | AsyncIterable<ProducerRecord>,
     options: SendOptions = {},
   ): Promise<number> {
+    requireKnown(options, SEND_OPTIONS);
     const { signal } = options;
     let sent = 0;
     let failed: { readonly error: unknown } | undefined;

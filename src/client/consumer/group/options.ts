@@ -5,8 +5,9 @@ import {
   GROUP_REBALANCE_TIMEOUT_MS_MAX,
   GROUP_SUBSCRIBED_TOPICS_MAX,
 } from "../../../model/limits.ts";
+import { type OptionNames, requireKnown } from "../../known-options.ts";
 import { whole } from "../../producer/options.ts";
-import { type ConsumeOptions, type ConsumeSettings, consumeSettings } from "../options.ts";
+import { type ConsumeOptions, type ConsumeSettings, consumeSettings, READING_OPTIONS } from "../options.ts";
 
 /** Every topic whose whole name matches, those that come later included; RE2's syntax. */
 export interface TopicPattern {
@@ -87,6 +88,20 @@ export interface GroupSettings {
   readonly reading: Omit<ConsumeSettings, "topic">;
 }
 
+const GROUP_OPTIONS: OptionNames<GroupConsumeOptions> = {
+  ...READING_OPTIONS,
+  group: true,
+  from: true,
+  autoCommit: true,
+  autoCommitIntervalMs: true,
+  rebalanceTimeoutMs: true,
+  groupInstanceId: true,
+  assignor: true,
+  clientId: true,
+  onAssigned: true,
+  onRevoked: true,
+};
+
 /** Throws INVALID_CONFIG with the option that is wrong, INVALID_TOPIC_EXCEPTION, INVALID_GROUP_ID. */
 export function groupSettings(
   topics: string | readonly string[] | TopicPattern,
@@ -110,6 +125,7 @@ export function groupSettings(
   if (assignor !== undefined && assignor !== "uniform" && assignor !== "range") {
     throw invalid(`assignor must be "uniform" or "range", not ${JSON.stringify(assignor)}`);
   }
+  requireKnown(options, GROUP_OPTIONS);
   const names = namesOf(topics);
   const { topic: _, ...reading } = consumeSettings(names[0] ?? "any", {
     ...pickReading(others),
