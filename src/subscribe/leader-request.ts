@@ -98,7 +98,9 @@ export function parseLeaderSubscription(query: URLSearchParams): LeaderSubscript
   if (format !== "binary" && format !== "json" && format !== "json-values") {
     return failure("INVALID_REQUEST", 'format must be "binary", "json" or "json-values".');
   }
-  const isolation = ISOLATIONS.find((each) => each === query.get("isolation"));
+  // A Worker of before there was a choice does not say it.
+  const asked = query.get("isolation") ?? "read_uncommitted";
+  const isolation = ISOLATIONS.find((each) => each === asked);
   if (isolation === undefined) {
     return failure("INVALID_REQUEST", `isolation must be ${ISOLATIONS.join(" or ")}.`);
   }

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { encodeBatch } from "../../src/log/batch.ts";
 import {
   leaderNoticesRequest,
+  parseLeaderSubscription,
   REMOTE_START_STATUS,
   RESUME_OFFSET_HEADER,
 } from "../../src/subscribe/leader-request.ts";
@@ -222,6 +223,14 @@ describe("a subscriber", () => {
 
 describe("a read_committed subscriber", () => {
   const isolation = "read_committed";
+
+  it("is one that asks for it: a Worker that knows of no choice asks for all", () => {
+    const asked = (isolation: string) =>
+      parseLeaderSubscription(new URLSearchParams(`partition=0&offset=latest&format=json${isolation}`));
+    expect(asked("")).toMatchObject({ isolation: "read_uncommitted" });
+    expect(asked("&isolation=read_committed")).toMatchObject({ isolation });
+    expect(asked("&isolation=serializable")).toMatchObject({ error: "INVALID_REQUEST" });
+  });
 
   it("gets nothing of an open transaction, nor what lies behind it, until it is decided", () => {
     const partition = new Partition();
